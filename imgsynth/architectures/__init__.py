@@ -1,0 +1,1 @@
+"""What a state dict is: one file per network, found from keys and shapes alone."""
