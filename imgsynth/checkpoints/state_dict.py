@@ -1,0 +1,173 @@
+"""From a file to a clean state dict, without ever running what the file says.
+
+Safetensors hold nothing but numbers. Everything else goes through `torch.load(weights_only=True)`, which
+builds tensors and plain containers and refuses the rest.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from imgsynth.checkpoints.formats import (
+    ZIP_FAILURES,
+    Kind,
+    damaged,
+    first_foreign_global,
+    holds_code,
+    identify,
+    plain,
+)
+from imgsynth.checkpoints.unwrap import SeveralNetworksError, unwrap
+from imgsynth.errors import CheckpointUnreadable
+
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+LARGEST = 8 * 2**30  # bytes, of a file and of the tensors it unfolds to
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A clean state dict.
+
+    Attributes:
+        tensors: by key, on the CPU, in the file's own number type, in memory of their own.
+        unwrapped: containers and prefixes that were taken off, outermost first.
+        metadata: the header's text fields, of safetensors only.
+        beside: tensors that lay beside a container, such as `latent_avg` beside `g_ema`.
+    """
+
+    tensors: dict[str, Tensor]
+    unwrapped: tuple[str, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, Tensor] = field(default_factory=dict)
+
+
+def read_state_dict(path: str | Path) -> Loaded:
+    """Reads a checkpoint of any wrapping.
+
+    Raises:
+        CheckpointNotFound: there is no such file.
+        CheckpointUnreadable: it holds code, is damaged, too large, another format, or has no tensors;
+            the sentence says which.
+    """
+    path = Path(path)
+    kind = identify(path)
+    if path.stat().st_size > LARGEST:
+        raise _too_large(path)
+    loaded, metadata = _read_safetensors(path) if kind == "safetensors" else (_read_torch(path, kind), {})
+    try:
+        found = unwrap(loaded)
+    except SeveralNetworksError as error:
+        names = ", ".join(plain(name) for name in error.args[:4])
+        raise CheckpointUnreadable(
+            f"{path.name} holds several networks ({names}): save the one you want as a file of its own."
+        ) from error
+    _check(path, {**found.beside, **found.tensors}, found.tensors)
+    return Loaded(_own(found.tensors), tuple(found.taken_off), metadata, _own(found.beside))
+
+
+def _read_safetensors(path: Path) -> tuple[Mapping[Any, Any], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, not a mapping
+            return tensors, dict(file.metadata() or {})
+    except (SafetensorError, ValueError, RuntimeError, OSError) as error:
+        raise damaged(path) from error
+
+
+def _read_torch(path: Path, kind: Kind) -> Mapping[Any, Any]:
+    mappable = kind == "zip" and _zip_is_plain(path)
+    try:
+        loaded = _torch_load(path, mappable)
+    except pickle.UnpicklingError as error:
+        raise _refused(path, kind, str(error)) from error
+    except Exception as error:  # damaged pickles fail in every way, KeyError and MemoryError among them
+        raise damaged(path) from error
+    if isinstance(loaded, Tensor):
+        raise CheckpointUnreadable(f"{path.name} holds a single tensor, not a network: give its state dict.")
+    if not isinstance(loaded, Mapping):
+        raise _no_tensors(path)
+    return loaded
+
+
+def _torch_load(path: Path, mappable: bool) -> Any:
+    # torch would hand a path that ends in .safetensors to another reader, whatever is in the file
+    if mappable and path.suffix != ".safetensors":
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    with path.open("rb") as handle:
+        return torch.load(handle, map_location="cpu", weights_only=True)
+
+
+def _zip_is_plain(path: Path) -> bool:
+    """Whether all records lie uncompressed, as torch writes them and as mapping needs them.
+
+    Checks on the way what torch does not: that the records unfold to no more than we read, and their
+    checksums, which are 0 where the writer left them out.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            records = archive.infolist()
+            if sum(record.file_size for record in records) > LARGEST:
+                raise _too_large(path)
+            for record in records:
+                if record.CRC and record.compress_type in _COMPRESSIONS:
+                    _read_through(archive, record)
+    except ZIP_FAILURES as error:
+        raise damaged(path) from error
+    return all(record.compress_type == zipfile.ZIP_STORED for record in records)
+
+
+def _read_through(archive: zipfile.ZipFile, record: zipfile.ZipInfo) -> None:
+    with archive.open(record) as handle:
+        while handle.read(1 << 20):
+            pass
+
+
+def _refused(path: Path, kind: Kind, message: str) -> CheckpointUnreadable:
+    """The sentence for a pickle that asks for more than tensors."""
+    named = re.search(r"GLOBAL (\S+) (?:was not an allowed|whose module)", message)
+    name = named[1] if named else first_foreign_global(path, kind)
+    if name:
+        return holds_code(path, name if "." in name else f"builtins.{name}")
+    return CheckpointUnreadable(
+        f"{path.name} is damaged or was not saved with torch.save: "
+        "download it again, or ask for a .safetensors file."
+    )
+
+
+def _check(path: Path, tensors: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    if not weights:
+        raise _no_tensors(path)
+    for key, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+            raise CheckpointUnreadable(
+                f"{path.name} stores {plain(key)} sparse, quantised or without values: "
+                "ask for plain float weights."
+            )
+    # A tensor of stride 0 takes no room in the file and any amount of it once copied.
+    if sum(t.numel() * t.element_size() for t in tensors.values()) > LARGEST:
+        raise _too_large(path)
+
+
+def _own(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies out of the mapped file, which may be overwritten while a model lives."""
+    return {k: v.detach().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
+
+
+def _no_tensors(path: Path) -> CheckpointUnreadable:
+    return CheckpointUnreadable(f"{path.name} holds no tensors: give a file with a network's weights.")
+
+
+def _too_large(path: Path) -> CheckpointUnreadable:
+    return CheckpointUnreadable(
+        f"{path.name} holds more than {LARGEST // 2**30} GB: give the generator alone."
+    )
