@@ -1,0 +1,25 @@
+"""imgsynth: see and use GANs, VAEs, CycleGANs and inpainting networks.
+
+    model = imgsynth.open_checkpoint("avatars-gan")
+    pictures = imgsynth.sample(model, seeds=range(16))
+
+Importing the package is quick: torch is loaded by the first call that needs it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from imgsynth.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from imgsynth.api import inpaint, interpolate, open_checkpoint, sample, translate
+
+__all__ = ["__version__", "inpaint", "interpolate", "open_checkpoint", "sample", "translate"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module("imgsynth.api"), name)
+    raise AttributeError(f"module 'imgsynth' has no attribute {name!r}")

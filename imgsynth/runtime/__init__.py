@@ -1,0 +1,1 @@
+"""Where models run: device, precision, and the pool of loaded ones."""

@@ -1,0 +1,147 @@
+"""What can be asked of each task: fields, limits and descriptions, written once for UI, HTTP, MCP and CLI."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from imgsynth.errors import BadRequest
+
+LARGEST_SEED = 2**32 - 1
+MOST_SEEDS = 4096
+MOST_FRAMES = 3600
+PHOTO: Literal["photo"] = "photo"
+
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Psi = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=2,
+        description="Truncation: 1 draws from the whole model, less stays nearer to its average picture.",
+    ),
+]
+PathKind = Literal["slerp", "lerp", "spline"]
+
+
+class Request(BaseModel):
+    """Base of all requests: unknown fields and infinite numbers are refused."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+class SampleRequest(Request):
+    """Draws one picture per seed."""
+
+    seeds: list[Seed] = Field(
+        min_length=1, max_length=MOST_SEEDS, description="One picture is drawn per seed."
+    )
+    psi: Psi = 1.0
+    label: int | None = Field(
+        default=None, ge=0, description="Class to draw, for checkpoints that know classes."
+    )
+
+
+class InterpolateRequest(Request):
+    """Walks through the latents of keyframes."""
+
+    keyframes: list[Seed | Literal["photo"]] = Field(
+        min_length=2, max_length=64, description="Points to pass through: seeds, or photos in their order."
+    )
+    frames: int = Field(default=120, ge=2, le=MOST_FRAMES, description="Number of frames in all.")
+    path: PathKind = Field(
+        default="slerp",
+        description="slerp keeps the length of Gaussian latents, lerp goes straight, spline is smooth.",
+    )
+    loop: bool = Field(default=False, description="Whether the last keyframe leads back to the first.")
+    fps: int = Field(default=30, ge=1, le=120, description="Frames per second of the video.")
+    psi: Psi = 1.0
+
+
+class TranslateRequest(Request):
+    """Repaints a photo in another style."""
+
+    strength: float = Field(
+        default=1.0, ge=0, le=1, description="0 keeps the photo, 1 takes the translation."
+    )
+
+
+class InpaintRequest(Request):
+    """Fills the hole of a photo."""
+
+    grow: int = Field(default=0, ge=0, le=256, description="Pixels by which the hole is widened.")
+    feather: int = Field(
+        default=0, ge=0, le=256, description="Pixels over which the fill fades into the photo."
+    )
+
+
+AnyRequest = TypeVar("AnyRequest", bound=Request)
+
+
+def make_request(kind: type[AnyRequest], /, **values: Any) -> AnyRequest:
+    """A checked request.
+
+    Raises:
+        BadRequest: naming the first field that cannot be used, and why.
+    """
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        raise BadRequest(sentence(error)) from error
+
+
+def sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else "The request"
+    reason = re.sub(r"^(Input|List|Value) should", "should", first["msg"])
+    given = first.get("input")
+    shown = f", not {given!r}" if isinstance(given, int | float | str) and len(str(given)) < 60 else ""
+    return f"{name} {reason}{shown}." if reason.startswith("should") else f"{name}: {reason}{shown}."
+
+
+SEED_PART = re.compile(r"(\d+)(?:-(\d+))?")
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`1,2,5-10` → [1, 2, 5, 6, 7, 8, 9, 10].
+
+    Raises:
+        BadRequest: not such a list, a seed too large, or too many of them.
+    """
+    seeds: list[int] = []
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        match = SEED_PART.fullmatch(part)
+        if match is None:
+            raise BadRequest(f"Seeds are whole numbers and ranges such as 1,2,5-10, not {part[:40]!r}.")
+        first, last = int(match[1]), int(match[2] or match[1])
+        check_range(first, last, MOST_SEEDS - len(seeds))
+        seeds += range(first, last + 1)
+    if not seeds:
+        raise BadRequest("Give at least one seed, such as 7 or 0-15.")
+    return seeds
+
+
+def check_range(first: int, last: int, room: int) -> None:
+    if first > last:
+        raise BadRequest(f"The range {first}-{last} runs backwards; write the smaller seed first.")
+    if last > LARGEST_SEED:
+        raise BadRequest(f"Seeds end at {LARGEST_SEED}; {last} is too large.")
+    if last - first >= room:
+        raise BadRequest(f"At most {MOST_SEEDS} seeds can be drawn at once; give fewer.")
+
+
+def show_seeds(seeds: Sequence[int]) -> str:
+    """The shortest text that `parse_seeds` reads as these seeds: runs of three or more become ranges."""
+    parts: list[str] = []
+    start = 0
+    while start < len(seeds):
+        end = start
+        while end + 1 < len(seeds) and seeds[end + 1] == seeds[end] + 1:
+            end += 1
+        run = seeds[start : end + 1]
+        parts += [f"{run[0]}-{run[-1]}"] if len(run) > 2 else [str(s) for s in run]
+        start = end + 1
+    return ",".join(parts)
