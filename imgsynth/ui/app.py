@@ -1,0 +1,109 @@
+"""The page: header, four tabs, endpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from imgsynth.runtime.device import describe
+from imgsynth.runtime.opening import Runtime
+from imgsynth.tasks.requests import parse_seeds, show_seeds
+from imgsynth.ui.endpoints import add_endpoints
+from imgsynth.ui.inpaint_tab import make_inpaint_tab
+from imgsynth.ui.interpolate_tab import InterpolateTab, make_interpolate_tab
+from imgsynth.ui.picker import offered, strips_css
+from imgsynth.ui.queueing import bound_queue
+from imgsynth.ui.sample_tab import SampleTab, make_sample_tab
+from imgsynth.ui.session import CHEAP, LANE, PRIVATE, Session, plain
+from imgsynth.ui.theme import CSS, make_theme
+from imgsynth.ui.translate_tab import make_translate_tab
+
+TITLE = "imgsynth"
+PROMISE = "See and use GANs, VAEs and CycleGANs: sample, interpolate, translate and inpaint."
+# Uploads and results are looked at every ten minutes and deleted an hour after they were made.
+DELETE_CACHE = (600, 3600)
+LARGEST_UPLOAD = "64mb"
+FEWEST, MOST_KEYFRAMES = 2, 6
+
+
+def header(runtime: Runtime) -> str:
+    """Name, promise, and a badge with the device and the memory that models take."""
+    megabytes = runtime.pool.bytes_in_memory() / 1e6
+    badge = f"{describe(runtime.device)} · {runtime.precision} · {megabytes:.0f} MB of models"
+    return f'<div id="header"><h1>{TITLE}</h1><p>{PROMISE}</p><span class="badge">{badge}</span></div>'
+
+
+def build(runtime: Runtime) -> gr.Blocks:
+    """The whole page over one runtime; sessions share its models and nothing else."""
+    session = Session(runtime)
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE) as page:
+        top = gr.HTML(header(runtime), padding=False)
+        with gr.Tabs() as tabs:
+            with gr.Tab("Sample", id="sample"):
+                sampling = make_sample_tab(session)
+            with gr.Tab("Interpolate", id="interpolate"):
+                walking = make_interpolate_tab(session)
+            with gr.Tab("Translate", id="translate"):
+                make_translate_tab(session)
+            with gr.Tab("Inpaint", id="inpaint"):
+                make_inpaint_tab(session)
+        connect_keyframes(sampling, walking, tabs)
+        add_endpoints(session)
+        if offered("sample"):
+            page.load(
+                sampling.draw,
+                sampling.draw_inputs,
+                sampling.draw_outputs,
+                show_progress_on=sampling.draw_outputs[1],
+                **LANE,
+                **PRIVATE,
+            )
+        gr.Timer(5).tick(lambda: header(runtime), None, top, **CHEAP)
+    bound_queue(page)
+    return page
+
+
+def connect_keyframes(sampling: SampleTab, walking: InterpolateTab, tabs: gr.Tabs) -> None:
+    """'Use as keyframes' carries the model and the first seeds over to Interpolate."""
+
+    @plain
+    def carry(model: str, seeds: str) -> tuple[Any, ...]:
+        chosen = parse_seeds(seeds)[:MOST_KEYFRAMES]
+        if len(chosen) < FEWEST:
+            chosen = [chosen[0], chosen[0] + 1]
+        return model, show_seeds(chosen), gr.Tabs(selected="interpolate")
+
+    targets = [walking.model, walking.keyframes, tabs]
+    sampling.to_keyframes.click(carry, [sampling.model, sampling.seeds], targets, **CHEAP)
+
+
+def launch(
+    host: str | None = None,
+    port: int | None = None,
+    mcp: bool = False,
+    device: str | None = None,
+    precision: str | None = None,
+    **options: Any,
+) -> Any:
+    """Starts the app and blocks until it is stopped.
+
+    Args:
+        host, port: where to listen; None reads GRADIO_SERVER_NAME and GRADIO_SERVER_PORT,
+            else 127.0.0.1:7860.
+        mcp: whether to serve the endpoints as MCP tools too.
+        device, precision: None reads IMGSYNTH_DEVICE and IMGSYNTH_PRECISION, else auto.
+        options: for `gradio.Blocks.launch`.
+    """
+    page = build(Runtime(device, precision))
+    return page.launch(
+        server_name=host,
+        server_port=port,
+        mcp_server=mcp,
+        theme=make_theme(),
+        css=CSS + strips_css(),
+        footer_links=["api", "settings"],
+        max_file_size=LARGEST_UPLOAD,
+        ssr_mode=False,
+        **options,
+    )

@@ -1,0 +1,239 @@
+"""The HTTP, gradio_client and MCP endpoints: the names and parameters of the interface page.
+
+They are kept apart from the tabs' own events, whose components come and go with the page's design.
+Files arrive as files and are opened by our own decoder, so that limits and sentences are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from imgsynth.errors import BadImage, BadRequest
+from imgsynth.imaging.masks import read_mask
+from imgsynth.imaging.read import read_photo
+from imgsynth.imaging.record import read_record
+from imgsynth.imaging.video import write_video
+from imgsynth.summaries import inspection, list_models
+from imgsynth.tasks.inpaint import inpaint
+from imgsynth.tasks.interpolate import interpolate, walk_record
+from imgsynth.tasks.redo import Inputs, Result, Walk, checkpoint_name, redo
+from imgsynth.tasks.requests import (
+    InpaintRequest,
+    InterpolateRequest,
+    SampleRequest,
+    TranslateRequest,
+    make_request,
+    parse_seeds,
+)
+from imgsynth.tasks.sample import sample
+from imgsynth.tasks.translate import translate
+from imgsynth.ui.session import LANE, Session, new_folder, plain, save, save_all
+
+VIDEO_FORMATS = ("mp4", "webm", "webp", "gif")
+
+
+def given(path: str | None, name: str) -> str:
+    """A file parameter that has no default; raises BadImage when it was left out."""
+    if not path:
+        raise BadImage(f"The parameter {name} is missing; send a picture file.")
+    return path
+
+
+def whole(value: float | None, name: str) -> int:
+    """A number parameter that must be whole; raises BadRequest otherwise."""
+    if value is None or value != int(value):
+        raise BadRequest(f"{name} must be a whole number, not {value}.")
+    return int(value)
+
+
+class Endpoints:
+    """The functions behind the endpoints; their docstrings are what API pages and MCP clients show."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def models(self, task: str = "") -> list[dict[str, Any]]:
+        """Lists the checkpoints that can be used, as a JSON array.
+
+        Args:
+            task: sample, interpolate, translate or inpaint; empty lists all.
+        """
+        return list_models(task or None)
+
+    def inspect(self, what: str) -> dict[str, Any]:
+        """Says what a checkpoint holds: architecture, hyper-parameters, size, value range and tasks.
+
+        Args:
+            what: catalog id such as avatars-gan, or a Hub name such as owner/name:file@revision.
+        """
+        return inspection(self.session.checkpoint(what))
+
+    def sample(self, checkpoint: str, seeds: str, psi: float = 1.0, label: float | None = None) -> list[str]:
+        """Draws one picture per seed; every PNG carries the recipe that made it.
+
+        Args:
+            checkpoint: catalog id or Hub name of a generator or autoencoder.
+            seeds: whole numbers and ranges, such as 1,2,5-10.
+            psi: truncation from 0 to 2; 1 draws from the whole model.
+            label: class to draw, for checkpoints that know classes.
+        """
+        number = None if label is None else whole(label, "label")
+        request = make_request(SampleRequest, seeds=parse_seeds(seeds), psi=psi, label=number)
+        return list(save_all(sample(self.session.model(checkpoint), request)))
+
+    def interpolate(
+        self,
+        checkpoint: str,
+        keyframes: str,
+        frames: float = 120,
+        path: str = "slerp",
+        loop: bool = False,
+        fps: float = 30,
+        psi: float = 1.0,
+        format: str = "mp4",
+    ) -> str:
+        """Walks through the latents of seeds and returns the walk as a video.
+
+        Args:
+            checkpoint: catalog id or Hub name of a generator or autoencoder.
+            keyframes: seeds to pass through, such as 1,5,9.
+            frames: number of frames in all.
+            path: slerp, lerp or spline.
+            loop: whether the last keyframe leads back to the first.
+            fps: frames per second.
+            psi: truncation from 0 to 2; 1 draws from the whole model.
+            format: mp4, webm, webp or gif.
+        """
+        if format not in VIDEO_FORMATS:
+            raise BadRequest(f"format must be one of {', '.join(VIDEO_FORMATS)}, not {format[:20]!r}.")
+        counts = {"frames": whole(frames, "frames"), "fps": whole(fps, "fps")}
+        request = make_request(
+            InterpolateRequest, keyframes=parse_seeds(keyframes), path=path, loop=loop, psi=psi, **counts
+        )
+        model = self.session.model(checkpoint)
+        target = new_folder() / f"walk.{format}"
+        write_video(target, interpolate(model, request), request.fps, walk_record(model, request))
+        return str(target)
+
+    def translate(self, checkpoint: str, photo: str, strength: float = 1.0) -> str:
+        """Repaints a photo in another style, at its own size.
+
+        Args:
+            checkpoint: catalog id or Hub name of a translation network.
+            photo: picture file; PNG, JPEG, WebP, TIFF, BMP or GIF.
+            strength: 0 keeps the photo, 1 takes the whole translation.
+        """
+        request = make_request(TranslateRequest, strength=strength)
+        opened = read_photo(given(photo, "photo"))
+        return save(translate(self.session.model(checkpoint), request, opened))
+
+    def inpaint(self, checkpoint: str, photo: str, mask: str, grow: float = 0, feather: float = 0) -> str:
+        """Fills the hole of a photo; every pixel outside the hole stays as it is.
+
+        Args:
+            checkpoint: catalog id or Hub name of an inpainting network.
+            photo: picture file.
+            mask: picture file of the same size; any non-black (or non-transparent) pixel is hole.
+            grow: pixels by which the hole is widened.
+            feather: pixels over which the fill fades into the photo.
+        """
+        request = make_request(InpaintRequest, grow=whole(grow, "grow"), feather=whole(feather, "feather"))
+        opened = read_photo(given(photo, "photo"))
+        hole = read_mask(given(mask, "mask"), (opened.width, opened.height))
+        return save(inpaint(self.session.model(checkpoint), request, opened, hole))
+
+    def record(self, picture: str) -> dict[str, Any]:
+        """Reads the recipe inside a picture or video that imgsynth made.
+
+        Args:
+            picture: PNG, WebP, JPEG, GIF, MP4 or WebM file.
+        """
+        return read_record(given(picture, "picture"))
+
+    def redo(self, picture: str, photo: str | None = None, mask: str | None = None) -> str:
+        """Makes a picture or video again from the recipe inside it.
+
+        Args:
+            picture: a file that imgsynth made.
+            photo: the photo that was used, where one was.
+            mask: the mask that was used, where one was.
+        """
+        record = read_record(given(picture, "picture"))
+        model = self.session.model(checkpoint_name(record))
+        photos = [read_photo(photo)] if photo else []
+        size = (photos[0].width, photos[0].height) if photos else None
+        hole = read_mask(mask, size) if mask else None
+        return save_result(redo(model, record, Inputs(photos, hole)), Path(picture).suffix)
+
+
+def save_result(result: Result, suffix: str) -> str:
+    """A picture as PNG; a walk in the format of the file it was made from."""
+    if not isinstance(result, Walk):
+        return save(result)
+    target = new_folder() / f"walk{suffix if suffix.removeprefix('.') in VIDEO_FORMATS else '.mp4'}"
+    write_video(target, result.frames, result.fps, result.record)
+    return str(target)
+
+
+def text(label: str, value: str | None = None) -> gr.Textbox:
+    return gr.Textbox(value, label=label, visible=False)
+
+
+def number(label: str, value: float | None = None) -> gr.Number:
+    return gr.Number(value, label=label, visible=False)
+
+
+def file(label: str) -> gr.File:
+    return gr.File(label=label, visible=False)
+
+
+def add_endpoints(session: Session) -> None:
+    """Declares every endpoint inside the current Blocks, on components that no page shows."""
+    e = Endpoints(session)
+    checkpoint = "Catalog id or Hub name of a checkpoint"
+    add(
+        e.models, [text("Task: sample, interpolate, translate, inpaint or empty", "")], gr.JSON(visible=False)
+    )
+    add(e.inspect, [text(checkpoint)], gr.JSON(visible=False))
+    add(
+        e.sample,
+        [text(checkpoint), text("Seeds such as 1,2,5-10"), number("Truncation", 1.0), number("Class")],
+        gr.File(file_count="multiple", visible=False),
+        LANE,
+    )
+    add(
+        e.interpolate,
+        [
+            text(checkpoint),
+            text("Seeds such as 1,5,9"),
+            number("Frames in all", 120),
+            text("slerp, lerp or spline", "slerp"),
+            gr.Checkbox(False, label="Lead back to the first keyframe", visible=False),
+            number("Frames per second", 30),
+            number("Truncation", 1.0),
+            text("mp4, webm, webp or gif", "mp4"),
+        ],
+        file("Video"),
+        LANE,
+    )
+    add(e.translate, [text(checkpoint), file("Photo"), number("Strength", 1.0)], file("Picture"), LANE)
+    add(
+        e.inpaint,
+        [text(checkpoint), file("Photo"), file("Mask"), number("Grow", 0), number("Feather", 0)],
+        file("Picture"),
+        LANE,
+    )
+    add(e.record, [file("Picture or video")], gr.JSON(visible=False))
+    add(e.redo, [file("Picture or video"), file("Photo"), file("Mask")], file("Result"), LANE)
+
+
+def add(
+    function: Callable[..., Any], inputs: Sequence[Any], output: Any, options: dict[str, Any] | None = None
+) -> None:
+    gr.Button(visible=False).click(
+        plain(function), list(inputs), output, api_name=function.__name__, **(options or {})
+    )

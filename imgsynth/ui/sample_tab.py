@@ -1,0 +1,138 @@
+"""The Sample tab: seeds in, pictures out, each batch as soon as it is drawn."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import gradio as gr
+
+from imgsynth.tasks.pictures import Picture
+from imgsynth.tasks.requests import LARGEST_SEED, SampleRequest, make_request, parse_seeds, show_seeds
+from imgsynth.tasks.sample import grid_of, sample
+from imgsynth.ui.picker import make_picker
+from imgsynth.ui.session import CHEAP, LANE, PRIVATE, Session, new_folder, plain, save, save_all
+
+FIRST_VIEW = 16
+MOST_SHOWN = 256
+
+
+@dataclass(frozen=True)
+class SampleTab:
+    """What other tabs and the page need of this one."""
+
+    model: gr.Radio
+    seeds: gr.Textbox
+    psi: gr.Slider
+    to_keyframes: gr.Button
+    draw_inputs: list[Any]
+    draw_outputs: list[Any]
+    draw: Any
+
+
+def spread(seeds: str, count: float) -> str:
+    """`count` seeds in a row, from the first one in the field on."""
+    first = min(parse_seeds(seeds)[0], LARGEST_SEED - int(count) + 1)
+    return show_seeds(range(first, first + int(count)))
+
+
+def roll(count: float) -> str:
+    """`count` seeds in a row from a random first one, small enough to be remembered."""
+    first = secrets.randbelow(1_000_000)
+    return show_seeds(range(first, first + int(count)))
+
+
+def make_draw(session: Session) -> Any:
+    @plain
+    def draw(
+        model_id: str,
+        seeds: str,
+        psi: float,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> Iterator[tuple[Any, ...]]:
+        request = make_request(SampleRequest, seeds=parse_seeds(seeds)[:MOST_SHOWN], psi=psi)
+        progress((0, len(request.seeds)), desc="Loading the model", unit="pictures")
+        model = session.model(model_id)
+        started = time.monotonic()
+        folder = new_folder()
+        drawn: list[Picture] = []
+        shown: list[tuple[str, str]] = []
+        pictures = sample(model, request)
+        batch = max(8, len(request.seeds) // 8)
+        while fresh := list(islice(pictures, batch)):
+            drawn += fresh
+            shown += zip(save_all(iter(fresh), folder), captions(fresh), strict=True)
+            progress((len(shown), len(request.seeds)), desc="Drawing", unit="pictures")
+            yield shown, line(model_id, request, len(shown), started), gr.skip()
+        grid = save(grid_of(model, request, drawn), folder)
+        yield gr.skip(), gr.skip(), gr.DownloadButton(value=grid, interactive=True)
+
+    return draw
+
+
+def captions(pictures: list[Picture]) -> list[str]:
+    return [str(p.record["request"]["seed"]) for p in pictures]
+
+
+def line(model_id: str, request: SampleRequest, done: int, started: float) -> str:
+    seconds = time.monotonic() - started
+    part = f"{done} of {len(request.seeds)}" if done < len(request.seeds) else f"{done}"
+    noun = "picture" if len(request.seeds) == 1 else "pictures"
+    recipe = f"seeds {show_seeds(request.seeds)} · psi {request.psi:g}"
+    return f"{part} {noun} · **{model_id}** · {recipe} · {seconds:.1f} s"
+
+
+def make_sample_tab(session: Session) -> SampleTab:
+    """Builds the tab inside the current Blocks."""
+    with gr.Row(elem_classes="columns"):
+        with gr.Column(scale=1, elem_classes="controls"):
+            model = make_picker("sample")
+            seeds = gr.Textbox(
+                "0-15",
+                label="Seeds",
+                info="Each seed is one picture, the same every time: 7 or 1,2,5-10.",
+                elem_id="sample-seeds",
+            )
+            count = gr.Slider(1, 64, FIRST_VIEW, step=1, label="Count", info="How many seeds in a row.")
+            with gr.Accordion("Options", open=False):
+                psi = gr.Slider(
+                    0,
+                    1.5,
+                    1.0,
+                    step=0.05,
+                    label="Truncation (psi)",
+                    info="1 draws from the whole model; less gives more typical, less varied pictures.",
+                )
+            with gr.Row():
+                go = gr.Button("Draw", variant="primary", elem_id="sample-go", elem_classes="go", scale=2)
+                dice = gr.Button("Random", elem_id="sample-dice", scale=1)
+                cancel = gr.Button("Cancel", elem_id="sample-cancel", scale=1)
+        with gr.Column(scale=2):
+            gallery = gr.Gallery(
+                label="Samples",
+                columns=5,
+                height=660,
+                object_fit="contain",
+                elem_id="sample-gallery",
+                format="png",
+            )
+            status = gr.Markdown("", elem_classes="status", elem_id="sample-status")
+            with gr.Row():
+                download = gr.DownloadButton(
+                    "Download as one picture", interactive=False, elem_id="sample-download"
+                )
+                to_keyframes = gr.Button("Use as keyframes", elem_id="sample-to-keyframes")
+    inputs, outputs = [model, seeds, psi], [gallery, status, download]
+    draw = make_draw(session)
+    shown: dict[str, Any] = {"show_progress_on": [status], **LANE, **PRIVATE}
+    runs: list[Any] = [
+        event(draw, inputs, outputs, **shown) for event in (go.click, seeds.submit, model.input)
+    ]
+    cancel.click(None, cancels=runs, **CHEAP)
+    count.release(plain(spread), [seeds, count], seeds, **CHEAP)
+    runs.append(dice.click(roll, count, seeds, **CHEAP).then(draw, inputs, outputs, **shown))
+    return SampleTab(model, seeds, psi, to_keyframes, inputs, outputs, draw)

@@ -1,0 +1,107 @@
+"""What every event needs: the model of a visitor's choice, a place for results, errors in plain words."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from imgsynth.checkpoints.catalog import Checkpoint
+from imgsynth.checkpoints.naming import resolve
+from imgsynth.errors import ImgsynthError
+from imgsynth.families import Model
+from imgsynth.imaging.write import encode_all
+from imgsynth.runtime.opening import Runtime
+from imgsynth.tasks.pictures import Picture
+
+# All work on the device goes through one lane, so that two visitors never compete for its memory.
+LANE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
+CHEAP: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+
+log = logging.getLogger(__name__)
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Session:
+    """The runtime as visitors may use it; holds nothing of any one visitor."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def checkpoint(self, what: str) -> Checkpoint:
+        """The checkpoint of a catalog or Hub id; a path of this machine is refused."""
+        return resolve(what, paths_allowed=False)
+
+    def model(self, what: str) -> Model:
+        return self.runtime.model(self.checkpoint(what))
+
+
+def new_folder() -> Path:
+    """A fresh folder inside Gradio's cache: files there are served as they are and deleted with it."""
+    folder = Path(get_upload_folder()) / "results" / secrets.token_hex(16)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def save(picture: Picture, folder: Path | None = None) -> str:
+    """Writes a picture as PNG with its record; returns the path."""
+    return next(save_all(iter([picture]), folder))
+
+
+def save_all(pictures: Iterator[Picture], folder: Path | None = None) -> Iterator[str]:
+    """Writes pictures as they come, several at once; yields their paths in order."""
+    place = folder or new_folder()
+    jobs = ((place / f"{p.name}.png", p.image, p.record, p.icc) for p in pictures)
+    return (str(path) for path in encode_all(jobs))
+
+
+def plain(function: Function) -> Function:
+    """Errors of an event as toasts and API messages: ours with their sentence, others without details."""
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            try:
+                yield from function(*args, **kwargs)
+            except Exception as error:
+                raise as_toast(error) from error
+
+        return generator  # type: ignore[return-value]
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            raise as_toast(error) from error
+
+    return call  # type: ignore[return-value]
+
+
+def as_toast(error: Exception) -> gr.Error:
+    if isinstance(error, gr.Error):
+        return error
+    if isinstance(error, ImgsynthError):
+        return gr.Error(str(error), title="Not done", duration=12, print_exception=False)
+    log.exception("An event failed", exc_info=error)
+    return gr.Error(
+        "Something went wrong on our side; nothing of yours was lost. Try again.", title="Not done"
+    )
+
+
+class PhotoInput(gr.Image):
+    """An image upload whose file reaches us untouched, so that limits and sentences are our decoder's."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> str | None:
+        """The uploaded file's path, undecoded."""
+        return None if payload is None else payload.path
