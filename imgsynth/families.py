@@ -188,7 +188,8 @@ class Translator(Model):
     def translate(self, photos: Tensor) -> Tensor:
         """float32 N×3×H×W in [0, 1], any height and width → the same shape, [0, 1]."""
         height, width = photos.shape[-2:]
-        padded = pad_to_multiple(photos, self.architecture.multiple)
+        margin = self.architecture.margin(self.opened.hyperparameters)
+        padded = pad_to_multiple(F.pad(photos, (margin,) * 4, "replicate"), self.architecture.multiple)
         with self.running():
             native = self.network(self.from_unit(padded))
         return self.to_unit(native)[..., :height, :width]

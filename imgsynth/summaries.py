@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from imgsynth.checkpoints.catalog import Checkpoint, availability, available, bundled_path
+from imgsynth.checkpoints.fetch import OWNER, Access
 from imgsynth.errors import BadRequest
 from imgsynth.families import Identity, wrap
 from imgsynth.runtime.opening import open_file
@@ -41,13 +42,13 @@ def row(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def inspection(checkpoint: Checkpoint) -> dict[str, Any]:
+def inspection(checkpoint: Checkpoint, access: Access = OWNER) -> dict[str, Any]:
     """Opens a checkpoint on the CPU and tells what it holds.
 
     Raises:
         ImgsynthError: with the reason in one sentence.
     """
-    inspected = open_file(checkpoint)
+    inspected = open_file(checkpoint, access=access)
     opened, fetched = inspected.opened, inspected.fetched
     architecture, hyperparameters = opened.architecture, opened.hyperparameters
     identity = Identity(checkpoint.id, checkpoint.source, checkpoint.file, fetched.revision, fetched.sha256)

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from huggingface_hub import errors as hub
 
 from imgsynth.checkpoints.catalog import Checkpoint, load_catalog
 from imgsynth.checkpoints.choose import choose_weights
-from imgsynth.checkpoints.fetch import fetch
+from imgsynth.checkpoints.fetch import Access, fetch
 from imgsynth.checkpoints.naming import from_path, resolve
 from imgsynth.errors import CheckpointNotFound, ChecksumMismatch, DownloadFailed, ImgsynthError
 
@@ -44,13 +45,22 @@ class FakeHub:
         (self.root / file).write_bytes(content)
 
     def download(
-        self, repo: str, file: str, *, revision: str | None, token: bool | None, tqdm_class: Any
-    ) -> str:
+        self,
+        repo: str,
+        file: str,
+        *,
+        revision: str | None,
+        token: bool | None,
+        tqdm_class: Any = None,
+        dry_run: bool = False,
+    ) -> Any:
         self.asked.append((repo, file, revision, token))
         if self.error:
             raise self.error
         if not (self.root / file).exists():
             raise hub.RemoteEntryNotFoundError("no such entry", response=answer(404))
+        if dry_run:
+            return SimpleNamespace(will_download=not self.known, file_size=(self.root / file).stat().st_size)
         if tqdm_class:
             self.report(tqdm_class)
         return str(self.root / file)
@@ -138,9 +148,21 @@ def test_a_file_that_went_away(tmp_path: Path) -> None:
 
 
 def test_a_hub_file_with_its_commit(fake: FakeHub) -> None:
-    fetched = fetch(resolve("owner/name:net.safetensors@main"), token=False)
+    fetched = fetch(resolve("owner/name:net.safetensors@main"), access=Access(token=False))
     assert (fetched.sha256, fetched.revision, fetched.hints, fetched.notes) == (SHA256, COMMIT, {}, ())
     assert fake.asked[0] == ("owner/name", "net.safetensors", "main", False)
+
+
+def test_a_file_too_large_for_a_visitor_is_not_downloaded(fake: FakeHub) -> None:
+    with pytest.raises(DownloadFailed, match=r"net.safetensors has .* MB and this server downloads at most"):
+        fetch(resolve("owner/name:net.safetensors"), access=Access(False, len(WEIGHTS) - 1))
+    assert len(fake.asked) == 1
+    assert fetch(resolve("owner/name:net.safetensors"), access=Access(False, len(WEIGHTS))).sha256 == SHA256
+
+
+def test_what_is_cached_may_be_used_by_a_visitor_whatever_its_size(fake: FakeHub) -> None:
+    fake.known = "cached"
+    assert fetch(resolve("owner/name:net.safetensors"), access=Access(False, 1)).sha256 == SHA256
 
 
 def test_config_is_asked_for_beside_the_weights_and_at_their_commit(fake: FakeHub) -> None:

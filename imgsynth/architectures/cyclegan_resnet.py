@@ -132,12 +132,15 @@ def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
     last = max(
         int(m[1]) for k in shapes if (m := re.fullmatch(r"model\.(\d+)\.weight", k)) and len(shapes[k]) == 4
     )
+    downsamplings = (indices[0] - 4) // 3
+    if downsamplings > len(shapes):
+        raise ValueError("more stages than keys")
     return {
         "input_channels": shapes["model.1.weight"][1],
         "output_channels": shapes[f"model.{last}.weight"][0],
         "width": shapes["model.1.weight"][0],
         "blocks": len(indices),
-        "downsamplings": (indices[0] - 4) // 3,
+        "downsamplings": downsamplings,
         "norm": "batch" if "model.2.weight" in shapes else "instance",
         "dropout": f"model.{indices[0]}.{name}.6.weight" in shapes
         and len(shapes[f"model.{indices[0]}.{name}.6.weight"]) == 4,
@@ -145,6 +148,11 @@ def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
         "upsampling": "nearest" if nearest else "transposed",
         "padding": str(hints.get("padding", "zeros")),
     }
+
+
+def margin(h: Hyperparameters) -> int:
+    """The huggan layout pads its two 7×7 convolutions by the number of channels, which is too little for grey."""
+    return 2 * max(0, 3 - h["input_channels"]) if h["upsampling"] == "nearest" else 0
 
 
 CYCLEGAN_RESNET = Architecture(
@@ -157,5 +165,6 @@ CYCLEGAN_RESNET = Architecture(
     example={},
     canonical=canonical,
     multiple=4,
+    margin=margin,
     channels=lambda h: (h["input_channels"], h["output_channels"]),
 )

@@ -70,13 +70,16 @@ def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
     indices = stage_indices(shapes)
     last = shapes[f"main.{indices[-1]}.weight"]
     default_padding = 1 if last[2] == 4 else 0
-    return {
+    sizes: Hyperparameters = {
         "latent_dim": shapes["main.0.weight"][0],
         "widths": [shapes[f"main.{i}.weight"][1] for i in indices[:-1]],
         "channels": last[1],
         "last_kernel": last[2],
         "last_padding": int(hints.get("last_padding", default_padding)),
     }
+    if sizes["last_padding"] < 0 or image_size(sizes) < 1:
+        raise ValueError("the padding leaves no picture")
+    return sizes
 
 
 def image_size(h: Hyperparameters) -> int:

@@ -208,6 +208,8 @@ def detect(shapes: Shapes) -> bool:
 
 def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
     downsamplings, blocks = stage_indices(shapes)
+    if downsamplings > len(shapes):
+        raise ValueError("more stages than keys")
     last = max(int(m[1]) for k in shapes if (m := re.fullmatch(r"model\.(\d+)\.weight", k)))
     first = shapes["model.1.ffc.convl2l.weight"]
     return {

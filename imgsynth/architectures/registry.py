@@ -42,6 +42,7 @@ class Architecture:
         canonical: brings other spellings of the same network to the keys of `build`.
         output_range, input_range: the network's own pixel values.
         multiple: height and width must be multiples of this (translators, inpainters).
+        margin: pixels that the network's picture lacks on each side (translators).
         latent_shape: shape of one latent (generators, autoencoders).
         image_size: side of the pictures the network makes, or None when any size goes.
         channels: (input, output) image channels.
@@ -59,6 +60,7 @@ class Architecture:
     output_range: ValueRange = TANH
     input_range: ValueRange = TANH
     multiple: int = 1
+    margin: Callable[[Hyperparameters], int] = lambda _: 0
     latent_shape: Callable[[Hyperparameters], tuple[int, ...] | None] = lambda _: None
     image_size: Callable[[Hyperparameters], int | None] = lambda _: None
     channels: Callable[[Hyperparameters], tuple[int, int]] = lambda _: (3, 3)
@@ -114,9 +116,7 @@ def open_state_dict(state: StateDict, hints: Hints | None = None) -> Opened:
     if found is None:
         raise explain_unknown(state)
     architecture, canonical = found
-    hyperparameters = read_hyperparameters(architecture, canonical, hints or {})
-    with torch.device("meta"):
-        network = architecture.build(**hyperparameters)
+    hyperparameters, network = build(architecture, canonical, hints or {})
     canonical = with_batch_counters(network, canonical)
     require_equal_layout(architecture, network, canonical)
     network.load_state_dict(upcast(canonical), strict=True, assign=True)
@@ -124,11 +124,26 @@ def open_state_dict(state: StateDict, hints: Hints | None = None) -> Opened:
     return Opened(architecture, hyperparameters, network)
 
 
-def read_hyperparameters(architecture: Architecture, state: StateDict, hints: Hints) -> Hyperparameters:
+def build(architecture: Architecture, state: StateDict, hints: Hints) -> tuple[Hyperparameters, nn.Module]:
+    """The network of the sizes that a state dict tells, without values.
+
+    Raises:
+        UnknownArchitecture: keys, shapes and hints, all of which a stranger wrote, make no network.
+    """
     try:
-        return architecture.read(shapes_of(state), hints)
-    except (KeyError, IndexError, ValueError, ZeroDivisionError) as error:
-        raise mismatch(architecture, expected_shapes(architecture), shapes_of(state)) from error
+        hyperparameters = architecture.read(shapes_of(state), hints)
+        with torch.device("meta"):
+            return hyperparameters, architecture.build(**hyperparameters)
+    except (LookupError, ValueError, TypeError, ArithmeticError, RuntimeError) as error:
+        lacks = isinstance(error, KeyError)
+        reason = f"it lacks {error.args[0]}" if lacks else "its sizes do not fit together"
+        difference = differing(expected_shapes(architecture), shapes_of(state))
+        raise UnknownArchitecture(
+            f"This file is nearly a {architecture.name} network but not quite: {reason}, "
+            "so it cannot be loaded.",
+            architecture.name,
+            *difference,
+        ) from error
 
 
 def with_batch_counters(network: nn.Module, state: StateDict) -> StateDict:

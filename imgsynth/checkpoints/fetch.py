@@ -13,7 +13,7 @@ from typing import Any
 
 from imgsynth.checkpoints.catalog import Checkpoint, bundled_path
 from imgsynth.checkpoints.choose import choose_weights
-from imgsynth.errors import CheckpointNotFound, ChecksumMismatch
+from imgsynth.errors import CheckpointNotFound, ChecksumMismatch, DownloadFailed
 
 Progress = Callable[[int, int], None]
 LARGEST_CONFIG = 1_000_000  # bytes; a config.json has a few hundred
@@ -42,21 +42,38 @@ class Fetched:
     file: str = ""
 
 
-def fetch(checkpoint: Checkpoint, *, progress: Progress | None = None, token: bool | None = None) -> Fetched:
+@dataclass(frozen=True)
+class Access:
+    """On whose behalf a download is made.
+
+    Attributes:
+        token: False keeps the host's own Hub token out of it; None uses it where there is one.
+        most_bytes: the largest file that may be downloaded; None allows any.
+    """
+
+    token: bool | None = None
+    most_bytes: int | None = None
+
+
+OWNER = Access()
+
+
+def fetch(checkpoint: Checkpoint, *, progress: Progress | None = None, access: Access = OWNER) -> Fetched:
     """Brings the checkpoint's file to this disk, from the Hub if need be, and checks its sha256.
 
     Args:
         checkpoint: from `naming.resolve` or the catalog.
         progress: called with (bytes so far, bytes in all; 0 while unknown) during a download.
-        token: False keeps the host's own Hub token out of it; None uses it where there is one.
+        access: on whose behalf: with or without the host's Hub token, and up to which size.
 
     Raises:
         CheckpointNotFound: no such repository, revision or file.
-        DownloadFailed: the Hub could not be reached, refused or broke off, or the disk is full.
+        DownloadFailed: the Hub could not be reached, refused or broke off, the disk is full,
+            or the file is larger than `access` allows.
         ChecksumMismatch: the file is not the one that the catalog promises.
     """
     on_hub = checkpoint.source == "hub"
-    fetched = _from_hub(checkpoint, progress, token) if on_hub else _on_disk(checkpoint)
+    fetched = _from_hub(checkpoint, progress, access) if on_hub else _on_disk(checkpoint)
     if checkpoint.sha256 not in (None, fetched.sha256):
         raise ChecksumMismatch(
             f"{fetched.path.name} is not the file that was promised (its sha256 differs), "
@@ -97,11 +114,13 @@ def _sha256(path: Path, size: int, mtime_ns: int) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _from_hub(checkpoint: Checkpoint, progress: Progress | None, token: bool | None) -> Fetched:
+def _from_hub(checkpoint: Checkpoint, progress: Progress | None, access: Access) -> Fetched:
     from imgsynth.checkpoints.hub_errors import FAILURES, explain
 
+    token = access.token
     try:
         chosen, notes = _with_file(checkpoint, token)
+        _check_size(chosen, access)
         path = _download(chosen, chosen.file, progress, token)
         revision = _commit_of(path) or _full_commit(chosen.revision)
         config, config_notes = _config(replace(chosen, revision=revision or chosen.revision), token)
@@ -119,6 +138,23 @@ def _download(checkpoint: Checkpoint, file: str, progress: Progress | None, toke
         str(checkpoint.repo), file, revision=checkpoint.revision, token=token, tqdm_class=bar
     )
     return Path(path)
+
+
+def _check_size(checkpoint: Checkpoint, access: Access) -> None:
+    """Asks the Hub for the size before anything is downloaded; what is cached already may be used."""
+    import huggingface_hub
+
+    if access.most_bytes is None:
+        return
+    plan = huggingface_hub.hf_hub_download(
+        str(checkpoint.repo), checkpoint.file, revision=checkpoint.revision, token=access.token, dry_run=True
+    )
+    size = plan.file_size or 0
+    if plan.will_download and size > access.most_bytes:
+        raise DownloadFailed(
+            f"{checkpoint.file} has {size / 1e6:.0f} MB and this server downloads at most "
+            f"{access.most_bytes / 1e6:.0f} MB for a visitor: choose a smaller file."
+        )
 
 
 def _with_file(checkpoint: Checkpoint, token: bool | None) -> tuple[Checkpoint, tuple[str, ...]]:

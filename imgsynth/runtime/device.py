@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,7 +25,7 @@ def pick_device(name: str | None = None) -> torch.device:
     if name == "auto":
         return best_device()
     kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (index and (kind != "cuda" or not index.isdecimal())):
+    if not re.fullmatch(r"cpu|mps|cuda(:[0-9]{1,4})?", name):
         raise BadRequest(f"The device must be auto, cpu, cuda, cuda:N or mps, not {name}.")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise DeviceUnavailable(f"This machine has no device {name}; use --device auto or cpu.")

@@ -11,7 +11,7 @@ import torch
 
 from imgsynth.architectures.registry import Opened, open_state_dict
 from imgsynth.checkpoints.catalog import Checkpoint
-from imgsynth.checkpoints.fetch import Fetched, fetch
+from imgsynth.checkpoints.fetch import OWNER, Access, Fetched, fetch
 from imgsynth.checkpoints.naming import resolve
 from imgsynth.checkpoints.state_dict import read_state_dict
 from imgsynth.families import Identity, Model, wrap
@@ -43,23 +43,27 @@ def metadata_hints(metadata: Mapping[str, str]) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def open_file(checkpoint: Checkpoint, progress: Progress | None = None) -> Inspected:
+def open_file(checkpoint: Checkpoint, progress: Progress | None = None, access: Access = OWNER) -> Inspected:
     """Fetches, reads and recognises a checkpoint; the network stays on the CPU.
 
     Raises:
         ImgsynthError: with the reason in one sentence.
     """
-    fetched = fetch(checkpoint, progress=progress)
+    fetched = fetch(checkpoint, progress=progress, access=access)
     loaded = read_state_dict(fetched.path)
     hints = {**metadata_hints(loaded.metadata), **fetched.hints, **checkpoint.hints}
     return Inspected(open_state_dict(loaded.tensors, hints), fetched, loaded.unwrapped)
 
 
 def load(
-    checkpoint: Checkpoint, device: torch.device, precision: str, progress: Progress | None = None
+    checkpoint: Checkpoint,
+    device: torch.device,
+    precision: str,
+    progress: Progress | None = None,
+    access: Access = OWNER,
 ) -> Model:
     """A checkpoint as a model of its family on the device."""
-    inspected = open_file(checkpoint, progress)
+    inspected = open_file(checkpoint, progress, access)
     fetched = inspected.fetched
     identity = Identity(checkpoint.id, checkpoint.source, fetched.file, fetched.revision, fetched.sha256)
     opened = replace(inspected.opened, warnings=inspected.warnings)
@@ -95,8 +99,10 @@ class Runtime:
         self.precision = pick_precision(precision, self.device)
         self.pool = pool or ModelPool()
 
-    def model(self, checkpoint: Checkpoint, progress: Progress | None = None) -> Model:
+    def model(
+        self, checkpoint: Checkpoint, progress: Progress | None = None, access: Access = OWNER
+    ) -> Model:
         """The model of a checkpoint, loaded if it is not there yet."""
         stamp = checkpoint.path.stat().st_mtime_ns if checkpoint.path and checkpoint.path.is_file() else None
         key = (checkpoint.id, checkpoint.repo, checkpoint.file, checkpoint.revision, checkpoint.path, stamp)
-        return self.pool.get(key, lambda: load(checkpoint, self.device, self.precision, progress))
+        return self.pool.get(key, lambda: load(checkpoint, self.device, self.precision, progress, access))

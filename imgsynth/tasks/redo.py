@@ -83,7 +83,8 @@ def redo(model: Model, record: Record, inputs: Inputs | None = None) -> Result:
 
 
 def check_checkpoint(model: Model, record: Record) -> None:
-    if record["checkpoint"].get("sha256") != model.identity.sha256:
+    recorded = record.get("checkpoint")
+    if not isinstance(recorded, dict) or recorded.get("sha256") != model.identity.sha256:
         raise ChecksumMismatch(
             f"{model.identity.id} is not the checkpoint that made this picture: "
             "its sha256 differs from the record's."

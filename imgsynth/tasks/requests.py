@@ -97,12 +97,14 @@ def sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else "The request"
     reason = re.sub(r"^(Input|List|Value) should", "should", first["msg"])
+    reason = re.sub(r", unable to parse .*| after validation", "", reason)
     given = first.get("input")
     shown = f", not {given!r}" if isinstance(given, int | float | str) and len(str(given)) < 60 else ""
     return f"{name} {reason}{shown}." if reason.startswith("should") else f"{name}: {reason}{shown}."
 
 
-SEED_PART = re.compile(r"(\d+)(?:-(\d+))?")
+# Python reads no number of thousands of digits.
+SEED_PART = re.compile(r"([0-9]{1,20})(?:-([0-9]{1,20}))?")
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -17,11 +17,11 @@ from imgsynth.training.discriminators import PatchDiscriminator
 from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
 
 RATE, JUDGE_RATE = 1e-3, 2e-4
-BLOCKS = 6
+BLOCKS = 4
 HOLE, KNOWN = 10.0, 1.0
 ADVERSARIAL, MATCHING = 0.1, 2.0
 # L1 alone first: only a generator that continues its surroundings gives the discriminator work to do.
-ADVERSARIAL_FROM = 0.55
+ADVERSARIAL_FROM = 0.7
 R1_EVERY, R1_WEIGHT = 16, 1.0
 
 
@@ -33,7 +33,7 @@ class InpaintRecipe(Recipe):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.size, self.width = settings.size or 128, settings.width or 32
-        self.batch = settings.batch or 8
+        self.batch = settings.batch or 4
         self.images = load(settings.data, self.size * 3 // 2, False, settings.holdout)
         self.hyperparameters = {"width": self.width, "blocks": BLOCKS, "global_channels": self.width * 6}
         generator = LaMaGenerator(**self.hyperparameters)
