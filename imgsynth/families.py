@@ -263,5 +263,5 @@ def require_task(model: Model, task: str) -> None:
         return
     offered = " and ".join(ABILITIES[t] for t in model.tasks) or "do nothing in the app"
     raise TaskNotOffered(
-        f"{model.identity.id} cannot {ABILITIES[task]}; it can {offered}. Choose another checkpoint."
+        f"{model.identity.id} cannot {ABILITIES[task]}; it can {offered}, so choose another checkpoint."
     )

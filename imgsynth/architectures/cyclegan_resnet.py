@@ -151,7 +151,7 @@ def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
 
 
 def margin(h: Hyperparameters) -> int:
-    """The huggan layout pads its two 7×7 convolutions by the number of channels, which is too little for grey."""
+    """The huggan layout pads its 7×7 convolutions by the number of channels, which is too little for grey."""
     return 2 * max(0, 3 - h["input_channels"]) if h["upsampling"] == "nearest" else 0
 
 

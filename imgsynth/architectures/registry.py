@@ -20,6 +20,7 @@ StateDict = dict[str, Tensor]
 Hyperparameters = dict[str, Any]
 
 SHOWN_KEYS = 5
+SHOWN_LENGTH = 100
 
 
 def unchanged(state: StateDict) -> StateDict:
@@ -192,8 +193,14 @@ def mismatch(architecture: Architecture, expected: Shapes, found: Shapes) -> Unk
 
 def first_difference(missing: list[str], unexpected: list[str]) -> str:
     if missing and unexpected:
-        return f"it has {unexpected[0]} where {missing[0]} is expected"
-    return f"it lacks {missing[0]}" if missing else f"it also has {unexpected[0]}"
+        return f"it has {shown(unexpected[0])} where {missing[0]} is expected"
+    return f"it lacks {missing[0]}" if missing else f"it also has {shown(unexpected[0])}"
+
+
+def shown(key: str) -> str:
+    """A key as a sentence can hold it: a stranger chose it, at any length."""
+    printable = "".join(c if c.isprintable() else "?" for c in key[:SHOWN_LENGTH])
+    return printable + ("…" if len(key) > SHOWN_LENGTH else "")
 
 
 def pattern(key: str) -> str:
@@ -216,10 +223,10 @@ def explain_unknown(state: StateDict) -> UnknownArchitecture:
     missing, unexpected = differing(expected_shapes(nearest), found)
     known = ", ".join(a.name for a in architectures())
     reason = (
-        f"The nearest is {nearest.name}, but {first_difference(missing, unexpected)}"
+        f"the nearest is {nearest.name}, but {first_difference(missing, unexpected)}"
         if score
-        else (f"Its keys, such as {next(iter(found), 'none at all')}, are like none of {known}")
+        else f"its keys, such as {shown(next(iter(found), 'none at all'))}, are like none of {known}"
     )
     return UnknownArchitecture(
-        f"This file belongs to no network that imgsynth knows. {reason}.", nearest.name, missing, unexpected
+        f"This file belongs to no network that imgsynth knows: {reason}.", nearest.name, missing, unexpected
     )

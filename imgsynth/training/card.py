@@ -27,11 +27,12 @@ class Figures:
 
 
 def save_checkpoint(export: Export) -> None:
-    """float16 safetensors with the architecture's name and what no shape tells in its metadata."""
+    """float16 safetensors; in its metadata the architecture's name and what no shape tells."""
     weights = {
         k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in export.weights.items()
     }
-    metadata = {"architecture": export.architecture.name, "config": json.dumps(dict(export.hints))}
+    # One entry: safetensors writes several in any order, and equal runs would make unequal files.
+    metadata = {"config": json.dumps({"architecture": export.architecture.name, **export.hints})}
     export.out.parent.mkdir(parents=True, exist_ok=True)
     partial = export.out.with_name(export.out.name + ".partial")
     save_file(weights, partial, metadata=metadata)
@@ -41,8 +42,8 @@ def save_checkpoint(export: Export) -> None:
 def write_card(export: Export, recipe: Recipe, figures: Figures) -> Path:
     """Writes `<out>.md`; what a person wrote below the marker line is kept."""
     path = export.out.with_suffix(".md")
-    kept = path.read_text().partition(WRITTEN_BY_HAND)[2] if path.is_file() else ""
-    path.write_text(card_text(export, recipe, figures) + WRITTEN_BY_HAND + (kept or "\n"))
+    kept = path.read_text("utf-8").partition(WRITTEN_BY_HAND)[2] if path.is_file() else ""
+    path.write_text(card_text(export, recipe, figures) + WRITTEN_BY_HAND + (kept or "\n"), "utf-8")
     return path
 
 

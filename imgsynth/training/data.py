@@ -34,9 +34,11 @@ def list_entries(source: Path) -> list[Entry]:
         TrainingFailed: there is no such folder or tar, or it holds no images.
     """
     if source.is_dir():
-        entries = [Entry(p.name, p.read_bytes) for p in source.rglob("*") if p.suffix.lower() in SUFFIXES]
+        # Sorted by path first, so that files of one name come in the same order everywhere.
+        files = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
+        entries = [Entry(p.name, p.read_bytes) for p in files]
     elif source.is_file() and tarfile.is_tarfile(source):
-        entries = list(tar_entries(source))
+        entries = read_tar(source)
     else:
         raise TrainingFailed(
             f"{source.name} is neither a folder nor a .tar; give --data a folder or tar of images."
@@ -46,6 +48,13 @@ def list_entries(source: Path) -> list[Entry]:
             f"{source.name} holds no images; give --data a folder or tar of JPEG or PNG files."
         )
     return sorted(entries, key=lambda e: e.name)
+
+
+def read_tar(source: Path) -> list[Entry]:
+    try:
+        return list(tar_entries(source))
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise TrainingFailed(f"{source.name} is damaged or cut off; copy it again.") from error
 
 
 def tar_entries(source: Path) -> Iterator[Entry]:

@@ -14,11 +14,13 @@ from imgsynth.imaging.masks import random_boxes, random_strokes
 from imgsynth.training import losses
 from imgsynth.training.data import load
 from imgsynth.training.discriminators import PatchDiscriminator
+from imgsynth.training.identity import start_as_identity
 from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
 
-RATE, JUDGE_RATE = 1e-3, 2e-4
+# Small steps: larger ones wash the start away before it has been of use.
+RATE, JUDGE_RATE = 2e-4, 2e-4
 BLOCKS = 4
-HOLE, KNOWN = 10.0, 1.0
+HOLE, KNOWN = 10.0, 6.0
 ADVERSARIAL, MATCHING = 0.1, 2.0
 # L1 alone first: only a generator that continues its surroundings gives the discriminator work to do.
 ADVERSARIAL_FROM = 0.7
@@ -37,6 +39,7 @@ class InpaintRecipe(Recipe):
         self.images = load(settings.data, self.size * 3 // 2, False, settings.holdout)
         self.hyperparameters = {"width": self.width, "blocks": BLOCKS, "global_channels": self.width * 6}
         generator = LaMaGenerator(**self.hyperparameters)
+        start_as_identity(generator)
         if settings.init:
             generator.load_state_dict(settings.init[0])
         self.generator = self.add("generator", generator, ema=0.999)
@@ -53,8 +56,8 @@ class InpaintRecipe(Recipe):
 
     def rates(self, progress: float) -> None:
         fall = min(1.0, 0.02 + (1 - progress) * 1.6)
-        self.generator_step.param_groups[0]["lr"] = RATE * fall
-        self.judge_step.param_groups[0]["lr"] = JUDGE_RATE * fall
+        self.set_rate(RATE * fall, "generator")
+        self.set_rate(JUDGE_RATE * fall, "judge")
 
     def step(self, step: int, progress: float) -> dict[str, float]:
         rng = self.rng(step)

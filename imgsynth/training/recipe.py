@@ -81,6 +81,7 @@ class Recipe:
 
     name: str
     batch: int
+    memory_format = torch.channels_last
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -92,7 +93,7 @@ class Recipe:
 
     def add(self, name: str, network: nn.Module, ema: float | None = None) -> Any:
         """Registers a network, and its average if it is to be shipped; returns it on the device."""
-        self.parts[name] = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.parts[name] = network.to(self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
         if ema is not None:
             self.averages[name] = Average(network, ema)
         return network
@@ -104,9 +105,10 @@ class Recipe:
         self.optimisers[name] = optimiser = torch.optim.Adam(parameters, rate, betas)
         return optimiser
 
-    def set_rate(self, rate: float) -> None:
-        for optimiser in self.optimisers.values():
-            for group in optimiser.param_groups:
+    def set_rate(self, rate: float, *names: str) -> None:
+        """Sets the learning rate of the named optimisers, or of all."""
+        for name in names or self.optimisers:
+            for group in self.optimisers[name].param_groups:
                 group["lr"] = rate
 
     def autocast(self) -> torch.autocast:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +23,11 @@ from imgsynth.training.recipe import Recipe, Settings
 from imgsynth.training.vae import VAERecipe
 
 RECIPES: dict[str, type[Recipe]] = {r.name: r for r in (GANRecipe, VAERecipe, CycleGANRecipe, InpaintRecipe)}
+# What torch.load and load_state raise at files of another kind; there is no common base below Exception.
+NO_STATE = (
+    *(OSError, EOFError, pickle.UnpicklingError, RuntimeError),
+    *(LookupError, AttributeError, ValueError, TypeError),
+)
 SAVE_SECONDS = 50
 SHEET_SECONDS = 180
 
@@ -96,7 +102,7 @@ def load_state(recipe: Recipe, path: Path) -> Clock:
         return Clock(**saved["clock"])
     except FileNotFoundError as error:
         raise TrainingFailed(f"There is no state file {path.name} to resume from.") from error
-    except (KeyError, RuntimeError, ValueError, TypeError, EOFError) as error:
+    except NO_STATE as error:
         raise TrainingFailed(f"{path.name} is not the state of a run with these settings.") from error
 
 

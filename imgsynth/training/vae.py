@@ -17,8 +17,8 @@ from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
 
 LATENT = 64
 RATE = 1e-3
-BETA = 12.0
-WARM_UP = 0.1
+BETA = 4.0
+WARM_UP = 0.4
 # Fewer, larger groups than the usual 32 let a flat background keep its own colour through the norms.
 HINTS = {"norm_num_groups": 8}
 
