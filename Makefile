@@ -27,6 +27,7 @@ test: $(VENV)/.installed-dev ## run the tests; ARGS goes to pytest
 lint: $(VENV)/.installed-dev ## check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	@rm -f imgsynth/ui/*.pyi # stubs that Gradio once wrote there, and that mypy would believe
 	$(BIN)/mypy
 
 format: $(VENV)/.installed-dev ## bring the code into its style

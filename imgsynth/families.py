@@ -76,6 +76,10 @@ class Model:
         return self.architecture.image_size(self.opened.hyperparameters)
 
     @property
+    def multiple(self) -> int:
+        return self.architecture.multiple(self.opened.hyperparameters)
+
+    @property
     def bytes_in_memory(self) -> int:
         tensors = [*self.network.parameters(), *self.network.buffers()]
         return sum(t.numel() * t.element_size() for t in tensors)
@@ -189,7 +193,7 @@ class Translator(Model):
         """float32 N×3×H×W in [0, 1], any height and width → the same shape, [0, 1]."""
         height, width = photos.shape[-2:]
         margin = self.architecture.margin(self.opened.hyperparameters)
-        padded = pad_to_multiple(F.pad(photos, (margin,) * 4, "replicate"), self.architecture.multiple)
+        padded = pad_to_multiple(F.pad(photos, (margin,) * 4, "replicate"), self.multiple)
         with self.running():
             native = self.network(self.from_unit(padded))
         return self.to_unit(native)[..., :height, :width]
@@ -209,7 +213,7 @@ class Inpainter(Model):
             masks: float32 N×1×H×W, 1 = hole.
         """
         height, width = photos.shape[-2:]
-        multiple = self.architecture.multiple
+        multiple = self.multiple
         image = self.from_unit(pad_to_multiple(photos, multiple))
         mask = pad_to_multiple(masks, multiple).to(self.device)
         assert self.architecture.assemble is not None

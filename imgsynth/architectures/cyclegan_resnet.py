@@ -164,7 +164,7 @@ CYCLEGAN_RESNET = Architecture(
     read=read,
     example={},
     canonical=canonical,
-    multiple=4,
+    multiple=lambda h: 2 ** int(h["downsamplings"]),
     margin=margin,
     channels=lambda h: (h["input_channels"], h["output_channels"]),
 )

@@ -229,10 +229,10 @@ LAMA = Architecture(
     build=LaMaGenerator,
     detect=detect,
     read=read,
-    example={},
+    example={"downsamplings": 3},
     output_range=UNIT,
     input_range=UNIT,
-    multiple=8,
+    multiple=lambda h: 2 ** int(h["downsamplings"]),
     channels=lambda h: (h["input_channels"] - 1, h["output_channels"]),
     assemble=assemble,
 )

@@ -42,7 +42,7 @@ class Architecture:
         example: hyper-parameters of a typical instance, used to explain what differs.
         canonical: brings other spellings of the same network to the keys of `build`.
         output_range, input_range: the network's own pixel values.
-        multiple: height and width must be multiples of this (translators, inpainters).
+        multiple: what height and width must be multiples of (translators, inpainters).
         margin: pixels that the network's picture lacks on each side (translators).
         latent_shape: shape of one latent (generators, autoencoders).
         image_size: side of the pictures the network makes, or None when any size goes.
@@ -60,7 +60,7 @@ class Architecture:
     canonical: Callable[[StateDict], StateDict] = unchanged
     output_range: ValueRange = TANH
     input_range: ValueRange = TANH
-    multiple: int = 1
+    multiple: Callable[[Hyperparameters], int] = lambda _: 1
     margin: Callable[[Hyperparameters], int] = lambda _: 0
     latent_shape: Callable[[Hyperparameters], tuple[int, ...] | None] = lambda _: None
     image_size: Callable[[Hyperparameters], int | None] = lambda _: None

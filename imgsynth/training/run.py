@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,21 +124,39 @@ def train(
         The checkpoints written.
     """
     clock = load_state(recipe, resume) if resume else Clock()
-
-    try:
-        loop(recipe, budget, clock)
-    except KeyboardInterrupt:
+    with interruption() as stopped:
+        loop(recipe, budget, clock, stopped)
+    if stopped.is_set():
         say(f"Stopped at step {clock.step:,}; resume with --resume {state_path(recipe.settings.out).name}.")
     save_state(recipe, clock)
     return finish(recipe, clock)
 
 
-def loop(recipe: Recipe, budget: Budget, clock: Clock) -> None:
+@contextmanager
+def interruption() -> Iterator[threading.Event]:
+    """Ctrl-C sets the event, so that a step is never left half done; a second Ctrl-C interrupts at once."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+
+    def stop(*_: Any) -> None:
+        signal.signal(signal.SIGINT, before)
+        stopped.set()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def loop(recipe: Recipe, budget: Budget, clock: Clock, stopped: threading.Event) -> None:
     total = budget.steps or round(60 * (budget.minutes or 1))
     last_save = last_sheet = time.monotonic()
     with tqdm(total=total, unit="step" if budget.steps else "s", desc=recipe.name, dynamic_ncols=True) as bar:
         bar.update(clock.step if budget.steps else int(clock.seconds))
-        while (progress := budget.progress(clock.step, clock.seconds)) < 1:
+        while (progress := budget.progress(clock.step, clock.seconds)) < 1 and not stopped.is_set():
             started = time.monotonic()
             clock.record(recipe.step(clock.step, progress))
             now = time.monotonic()

@@ -32,9 +32,9 @@ class VAERecipe(Recipe):
         super().__init__(settings)
         self.size, self.width = settings.size or 64, settings.width or 64
         self.batch = settings.batch or 32
-        if self.size < 32 or self.size & (self.size - 1):
+        if self.size not in (32, 64, 128, 256):
             raise TrainingFailed(
-                f"A VAE is trained at 32, 64 or 128 pixels, not {self.size}; choose one of them."
+                f"A VAE is trained at 32, 64, 128 or 256 pixels, not {self.size}; choose one of them."
             )
         if self.width % 32:
             raise TrainingFailed(f"The width of a VAE must be a multiple of 32, not {self.width}.")
