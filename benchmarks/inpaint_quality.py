@@ -1,6 +1,6 @@
 """How well a checkpoint fills holes: PSNR inside them, beside filling with the photo's mean colour.
 
-    python benchmarks/inpaint_quality.py inpaint-small --data photos.tar [--count 50]
+    python -m benchmarks.inpaint_quality inpaint-small --data photos.tar [--count 50]
 
 The photos are the part that training holds back (the last tenth by file name), unless --all is given.
 Holes are random strokes over 10 to 20 % of the photo, the same for the same photo every time.

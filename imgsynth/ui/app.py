@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import gradio as gr
 
+from imgsynth.errors import BadRequest
 from imgsynth.runtime.device import describe
 from imgsynth.runtime.opening import Runtime
 from imgsynth.tasks.requests import parse_seeds, show_seeds
@@ -15,7 +17,7 @@ from imgsynth.ui.interpolate_tab import InterpolateTab, make_interpolate_tab
 from imgsynth.ui.picker import offered, strips_css
 from imgsynth.ui.queueing import bound_queue
 from imgsynth.ui.sample_tab import SampleTab, make_sample_tab
-from imgsynth.ui.session import CHEAP, LANE, PRIVATE, Session, plain
+from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, plain
 from imgsynth.ui.theme import CSS, make_theme
 from imgsynth.ui.translate_tab import make_translate_tab
 
@@ -24,6 +26,7 @@ PROMISE = "See and use GANs, VAEs and CycleGANs: sample, interpolate, translate 
 # Uploads and results are looked at every ten minutes and deleted an hour after they were made.
 DELETE_CACHE = (600, 3600)
 LARGEST_UPLOAD = "64mb"
+PORT = 7860
 FEWEST, MOST_KEYFRAMES = 2, 6
 
 
@@ -75,7 +78,7 @@ def connect_keyframes(sampling: SampleTab, walking: InterpolateTab, tabs: gr.Tab
         return model, show_seeds(chosen), gr.Tabs(selected="interpolate")
 
     targets = [walking.model, walking.keyframes, tabs]
-    sampling.to_keyframes.click(carry, [sampling.model, sampling.seeds], targets, **CHEAP)
+    sampling.to_keyframes.click(carry, [sampling.model, sampling.seeds], targets, **QUICK)
 
 
 def launch(
@@ -94,8 +97,19 @@ def launch(
         mcp: whether to serve the endpoints as MCP tools too.
         device, precision: None reads IMGSYNTH_DEVICE and IMGSYNTH_PRECISION, else auto.
         options: for `gradio.Blocks.launch`.
+
+    Raises:
+        ImgsynthError: the device is not there, or the port is taken.
     """
     page = build(Runtime(device, precision))
+    place = port or int(os.environ.get("GRADIO_SERVER_PORT") or PORT)
+    try:
+        return start(page, host, place, mcp, options)
+    except OSError as error:
+        raise BadRequest(f"Port {place} is taken; stop what uses it, or choose another port.") from error
+
+
+def start(page: gr.Blocks, host: str | None, port: int, mcp: bool, options: dict[str, Any]) -> Any:
     return page.launch(
         server_name=host,
         server_port=port,

@@ -31,7 +31,8 @@ from imgsynth.tasks.requests import (
 )
 from imgsynth.tasks.sample import sample
 from imgsynth.tasks.translate import translate
-from imgsynth.ui.session import LANE, Session, new_folder, plain, save, save_all
+from imgsynth.ui.session import LANE, Session, new_folder, plain, save, save_all, wanted
+from imgsynth.ui.uploads import FileInput
 
 VIDEO_FORMATS = ("mp4", "webm", "webp", "gif")
 
@@ -45,8 +46,8 @@ def given(path: str | None, name: str) -> str:
 
 def whole(value: float | None, name: str) -> int:
     """A number parameter that must be whole; raises BadRequest otherwise."""
-    if value is None or value != int(value):
-        raise BadRequest(f"{name} must be a whole number, not {value}.")
+    if not isinstance(value, int | float) or value % 1 != 0:  # nor infinite, nor not-a-number
+        raise BadRequest(f"{name} must be a whole number, not {str(value)[:40]}.")
     return int(value)
 
 
@@ -70,7 +71,7 @@ class Endpoints:
         Args:
             what: catalog id such as avatars-gan, or a Hub name such as owner/name:file@revision.
         """
-        return inspection(self.session.checkpoint(what))
+        return inspection(self.session.checkpoint(what), self.session.access)
 
     def sample(self, checkpoint: str, seeds: str, psi: float = 1.0, label: float | None = None) -> list[str]:
         """Draws one picture per seed; every PNG carries the recipe that made it.
@@ -82,8 +83,8 @@ class Endpoints:
             label: class to draw, for checkpoints that know classes.
         """
         number = None if label is None else whole(label, "label")
-        request = make_request(SampleRequest, seeds=parse_seeds(seeds), psi=psi, label=number)
-        return list(save_all(sample(self.session.model(checkpoint), request)))
+        request = make_request(SampleRequest, seeds=parse_seeds(seeds or ""), psi=psi, label=number)
+        return list(save_all(wanted(sample(self.session.model(checkpoint), request))))
 
     def interpolate(
         self,
@@ -109,14 +110,13 @@ class Endpoints:
             format: mp4, webm, webp or gif.
         """
         if format not in VIDEO_FORMATS:
-            raise BadRequest(f"format must be one of {', '.join(VIDEO_FORMATS)}, not {format[:20]!r}.")
+            raise BadRequest(f"format must be one of {', '.join(VIDEO_FORMATS)}, not {str(format)[:20]!r}.")
         counts = {"frames": whole(frames, "frames"), "fps": whole(fps, "fps")}
-        request = make_request(
-            InterpolateRequest, keyframes=parse_seeds(keyframes), path=path, loop=loop, psi=psi, **counts
-        )
+        seeds = parse_seeds(keyframes or "")
+        request = make_request(InterpolateRequest, keyframes=seeds, path=path, loop=loop, psi=psi, **counts)
         model = self.session.model(checkpoint)
         target = new_folder() / f"walk.{format}"
-        write_video(target, interpolate(model, request), request.fps, walk_record(model, request))
+        write_video(target, wanted(interpolate(model, request)), request.fps, walk_record(model, request))
         return str(target)
 
     def translate(self, checkpoint: str, photo: str, strength: float = 1.0) -> str:
@@ -175,7 +175,7 @@ def save_result(result: Result, suffix: str) -> str:
     if not isinstance(result, Walk):
         return save(result)
     target = new_folder() / f"walk{suffix if suffix.removeprefix('.') in VIDEO_FORMATS else '.mp4'}"
-    write_video(target, result.frames, result.fps, result.record)
+    write_video(target, wanted(result.frames), result.fps, result.record)
     return str(target)
 
 
@@ -187,8 +187,8 @@ def number(label: str, value: float | None = None) -> gr.Number:
     return gr.Number(value, label=label, visible=False)
 
 
-def file(label: str) -> gr.File:
-    return gr.File(label=label, visible=False)
+def file(label: str) -> FileInput:
+    return FileInput(label=label, visible=False)
 
 
 def add_endpoints(session: Session) -> None:

@@ -19,8 +19,9 @@ from imgsynth.tasks.inpaint import inpaint
 from imgsynth.tasks.requests import InpaintRequest, make_request
 from imgsynth.ui.examples import example_photos
 from imgsynth.ui.picker import make_picker
-from imgsynth.ui.session import CHEAP, LANE, PRIVATE, PhotoInput, Session, new_folder, plain, save
+from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, new_folder, plain, save
 from imgsynth.ui.translate_tab import open_photo, save_upright
+from imgsynth.ui.uploads import PhotoEditor, PhotoInput
 
 SHOWN_SIDE = 960
 BRUSH = "#e11d48"
@@ -101,7 +102,7 @@ def make_inpaint_tab(session: Session) -> gr.Radio:
                 go = gr.Button("Fill", variant="primary", elem_id="inpaint-go", elem_classes="go", scale=3)
                 cancel = gr.Button("Cancel", elem_id="inpaint-cancel", scale=1)
         with gr.Column(scale=2):
-            editor = gr.ImageEditor(
+            editor = PhotoEditor(
                 type="pil",
                 label="Paint over what should go",
                 sources=(),
@@ -122,7 +123,7 @@ def make_inpaint_tab(session: Session) -> gr.Radio:
                 interactive=False,
             )
             download = gr.DownloadButton("Download PNG", interactive=False, elem_id="inpaint-download")
-    photo.change(show, photo, editor, **CHEAP)
+    photo.change(show, photo, editor, **QUICK)
     inputs, outputs = [model, photo, editor, grow, feather], [result, status, download]
     shown: dict[str, Any] = {"show_progress_on": [result], **LANE, **PRIVATE}
     run = go.click(make_fill(session), inputs, outputs, **shown)

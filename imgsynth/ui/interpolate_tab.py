@@ -21,6 +21,7 @@ from imgsynth.ui.session import CHEAP, LANE, PRIVATE, Session, new_folder, plain
 
 PREVIEW_EVERY = 8
 PREVIEW_SIDE = 384
+FRAME = "Frame"
 PATHS = [
     ("Along the sphere (slerp)", "slerp"),
     ("Straight (lerp)", "lerp"),
@@ -91,7 +92,7 @@ def make_render(session: Session) -> Any:
             yield (
                 gr.Image(preview, visible=True),
                 gr.Video(visible=False),
-                f"Frame {index + 1} of {request.frames}",
+                f"{FRAME} {index + 1} of {request.frames}",
             )
         progress((request.frames, request.frames), desc="Encoding the video", unit="frames")
         video = recorder.write(new_folder())
@@ -108,6 +109,16 @@ def line(model_id: str, request: InterpolateRequest, started: float) -> str:
         f"{request.frames} frames · **{model_id}** · keyframes {seeds} · {request.path}{loop} · "
         f"{request.frames / request.fps:.1f} s at {request.fps} fps · made in {seconds:.1f} s"
     )
+
+
+def stopped() -> tuple[Any, ...]:
+    """What the tab shows of a walk that was not finished: the earlier video, if there is one."""
+    return gr.Image(visible=False), gr.Video(visible=True), "Stopped."
+
+
+def settled(status: str) -> Any:
+    """After an error, or a frame that was on its way when Cancel was pressed."""
+    return stopped() if status.startswith(FRAME) else (gr.skip(), gr.skip(), gr.skip())
 
 
 def make_interpolate_tab(session: Session) -> InterpolateTab:
@@ -152,6 +163,7 @@ def make_interpolate_tab(session: Session) -> InterpolateTab:
     runs: list[Any] = [
         event(render, inputs, [preview, video, status], **shown) for event in (go.click, keyframes.submit)
     ]
-    stopped = lambda: (gr.Image(visible=False), gr.Video(visible=True), "Cancelled.")  # noqa: E731
     cancel.click(stopped, None, [preview, video, status], cancels=runs, **CHEAP)
+    for run in runs:
+        run.failure(settled, status, [preview, video, status], **CHEAP)
     return InterpolateTab(model, keyframes)

@@ -15,7 +15,7 @@ from imgsynth.tasks.pictures import Picture
 from imgsynth.tasks.requests import LARGEST_SEED, SampleRequest, make_request, parse_seeds, show_seeds
 from imgsynth.tasks.sample import grid_of, sample
 from imgsynth.ui.picker import make_picker
-from imgsynth.ui.session import CHEAP, LANE, PRIVATE, Session, new_folder, plain, save, save_all
+from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, new_folder, plain, save, save_all
 
 FIRST_VIEW = 16
 MOST_SHOWN = 256
@@ -132,7 +132,7 @@ def make_sample_tab(session: Session) -> SampleTab:
     runs: list[Any] = [
         event(draw, inputs, outputs, **shown) for event in (go.click, seeds.submit, model.input)
     ]
-    cancel.click(None, cancels=runs, **CHEAP)
-    count.release(plain(spread), [seeds, count], seeds, **CHEAP)
     runs.append(dice.click(roll, count, seeds, **CHEAP).then(draw, inputs, outputs, **shown))
+    cancel.click(None, cancels=runs, **CHEAP)
+    count.release(plain(spread), [seeds, count], seeds, **QUICK)
     return SampleTab(model, seeds, psi, to_keyframes, inputs, outputs, draw)

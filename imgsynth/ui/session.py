@@ -5,15 +5,18 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
+from gradio.context import LocalContext
 from gradio.utils import get_upload_folder
 
 from imgsynth.checkpoints.catalog import Checkpoint
+from imgsynth.checkpoints.fetch import Access
 from imgsynth.checkpoints.naming import resolve
 from imgsynth.errors import ImgsynthError
 from imgsynth.families import Model
@@ -24,10 +27,24 @@ from imgsynth.tasks.pictures import Picture
 # All work on the device goes through one lane, so that two visitors never compete for its memory.
 LANE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
 CHEAP: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+# Quick too, but it may refuse: the page shows the sentence only of events that go through the queue.
+QUICK: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
+MOST_MEGABYTES = 500
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
 log = logging.getLogger(__name__)
 Function = TypeVar("Function", bound=Callable[..., Any])
+Item = TypeVar("Item")
+
+
+def visitor_access() -> Access:
+    """What a visitor may make the server download.
+
+    The host's Hub token stays out of it unless IMGSYNTH_VISITOR_TOKEN is 1; a file may have at most
+    IMGSYNTH_VISITOR_MB megabytes.
+    """
+    token = None if os.environ.get("IMGSYNTH_VISITOR_TOKEN") == "1" else False
+    return Access(token, int(os.environ.get("IMGSYNTH_VISITOR_MB", MOST_MEGABYTES)) * 1_000_000)
 
 
 class Session:
@@ -35,13 +52,14 @@ class Session:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
+        self.access = visitor_access()
 
     def checkpoint(self, what: str) -> Checkpoint:
         """The checkpoint of a catalog or Hub id; a path of this machine is refused."""
-        return resolve(what, paths_allowed=False)
+        return resolve(what or "", paths_allowed=False)  # an API client may send null
 
     def model(self, what: str) -> Model:
-        return self.runtime.model(self.checkpoint(what))
+        return self.runtime.model(self.checkpoint(what), access=self.access)
 
 
 def new_folder() -> Path:
@@ -61,6 +79,15 @@ def save_all(pictures: Iterator[Picture], folder: Path | None = None) -> Iterato
     place = folder or new_folder()
     jobs = ((place / f"{p.name}.png", p.image, p.record, p.icc) for p in pictures)
     return (str(path) for path in encode_all(jobs))
+
+
+def wanted(items: Iterable[Item]) -> Iterator[Item]:
+    """Passes items on while their event lives; the thread of a cancelled one would run on beside the next."""
+    event_id, page = LocalContext.event_id.get(None), LocalContext.blocks.get(None)
+    for item in items:
+        if event_id and page and event_id not in page._queue.event_ids_to_events:
+            raise gr.Error("Cancelled.", print_exception=False)
+        yield item
 
 
 def plain(function: Function) -> Function:
@@ -93,15 +120,5 @@ def as_toast(error: Exception) -> gr.Error:
         return gr.Error(str(error), title="Not done", duration=12, print_exception=False)
     log.exception("An event failed", exc_info=error)
     return gr.Error(
-        "Something went wrong on our side; nothing of yours was lost. Try again.", title="Not done"
+        "Something went wrong on our side; nothing of yours was lost, so try again.", title="Not done"
     )
-
-
-class PhotoInput(gr.Image):
-    """An image upload whose file reaches us untouched, so that limits and sentences are our decoder's."""
-
-    is_template = True
-
-    def preprocess(self, payload: Any) -> str | None:
-        """The uploaded file's path, undecoded."""
-        return None if payload is None else payload.path

@@ -14,7 +14,8 @@ from imgsynth.tasks.requests import TranslateRequest, make_request
 from imgsynth.tasks.translate import translate
 from imgsynth.ui.examples import example_photos
 from imgsynth.ui.picker import make_picker
-from imgsynth.ui.session import CHEAP, LANE, PRIVATE, PhotoInput, Session, new_folder, plain, save
+from imgsynth.ui.session import CHEAP, LANE, PRIVATE, Session, new_folder, plain, save
+from imgsynth.ui.uploads import PhotoInput
 
 
 def open_photo(path: str | None) -> Photo:
