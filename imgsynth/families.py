@@ -6,8 +6,10 @@ What the network itself wants is known by its architecture and handled here, onc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -22,6 +24,8 @@ from imgsynth.errors import BadRequest, TaskNotOffered
 LARGEST_SEED = 2**32 - 1
 # Networks with several stride-2 stages and reflection padding need this many multiples on each side.
 LEAST_MULTIPLES = 4
+# One forward pass at a time: a cancelled request may still be in the middle of its own.
+LANES: defaultdict[torch.device, threading.Lock] = defaultdict(threading.Lock)
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -84,10 +88,12 @@ class Model:
         tensors = [*self.network.parameters(), *self.network.buffers()]
         return sum(t.numel() * t.element_size() for t in tensors)
 
-    def running(self) -> AbstractContextManager[Any]:
-        """Reduced precision through autocast, for CPU and GPU alike."""
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The device to oneself, and reduced precision through autocast, for CPU and GPU alike."""
         dtype = DTYPES.get(self.precision)
-        return torch.autocast(self.device.type, dtype) if dtype else nullcontext()
+        with LANES[self.device], torch.autocast(self.device.type, dtype) if dtype else nullcontext():
+            yield
 
     def to_unit(self, native: Tensor) -> Tensor:
         """Native output → float32 N×3×H×W in [0, 1] on the CPU; grey is repeated."""
@@ -212,6 +218,29 @@ class Inpainter(Model):
             photos: float32 N×3×H×W in [0, 1], any height and width.
             masks: float32 N×1×H×W, 1 = hole.
         """
+        scale = self.scale_for(masks)
+        if scale == 1:
+            return self._predict(photos, masks)
+        size = [max(1, round(side * scale)) for side in photos.shape[-2:]]
+        small = F.interpolate(photos, size=size, mode="bilinear", antialias=True).clamp(0, 1)
+        # Whatever the hole touches is hole: what should go must not bleed into what is known.
+        holes = (F.interpolate(masks, size=size, mode="bilinear", antialias=True) > 0).float()
+        predicted = self._predict(small, holes)
+        return F.interpolate(predicted, size=photos.shape[-2:], mode="bicubic").clamp(0, 1)
+
+    def scale_for(self, masks: Tensor) -> float:
+        """The scale at which the widest part of a hole is no wider than what the network learnt to fill.
+
+        A small network cannot reach across a wide hole; seen from further away, it can. Files that do not
+        tell their reach (hint `hole_reach`, pixels) run at full size.
+        """
+        reach = self.opened.hints.get("hole_reach")
+        if not isinstance(reach, int | float) or reach < 1:
+            return 1.0
+        widest = max(widest_square(mask[0].bool().numpy()) for mask in masks)
+        return min(1.0, reach / max(1, widest))
+
+    def _predict(self, photos: Tensor, masks: Tensor) -> Tensor:
         height, width = photos.shape[-2:]
         multiple = self.multiple
         image = self.from_unit(pad_to_multiple(photos, multiple))
@@ -220,6 +249,17 @@ class Inpainter(Model):
         with self.running():
             native = self.network(self.architecture.assemble(image, mask))
         return self.to_unit(native)[..., :height, :width]
+
+
+def widest_square(hole: np.ndarray) -> int:
+    """Side of the largest square inside the hole of a bool H×W mask, by halving on an integral image."""
+    integral = np.pad(hole.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    fits, too_large = 0, min(hole.shape) + 1
+    while too_large - fits > 1:
+        k = (fits + too_large) // 2
+        sums = integral[k:, k:] - integral[:-k, k:] - integral[k:, :-k] + integral[:-k, :-k]
+        fits, too_large = (k, too_large) if (sums == k * k).any() else (fits, k)
+    return fits
 
 
 def middle_square(photos: Tensor, size: int) -> Tensor:

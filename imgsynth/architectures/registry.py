@@ -75,6 +75,7 @@ class Opened:
     architecture: Architecture
     hyperparameters: Hyperparameters
     network: nn.Module
+    hints: Hints = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -122,7 +123,7 @@ def open_state_dict(state: StateDict, hints: Hints | None = None) -> Opened:
     require_equal_layout(architecture, network, canonical)
     network.load_state_dict(upcast(canonical), strict=True, assign=True)
     network.requires_grad_(False).eval()
-    return Opened(architecture, hyperparameters, network)
+    return Opened(architecture, hyperparameters, network, hints or {})
 
 
 def build(architecture: Architecture, state: StateDict, hints: Hints) -> tuple[Hyperparameters, nn.Module]:

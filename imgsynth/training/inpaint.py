@@ -20,6 +20,8 @@ from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
 # Small steps: larger ones wash the start away before it has been of use.
 RATE, JUDGE_RATE = 2e-4, 2e-4
 BLOCKS = 4
+# Wider holes than these pixels are better filled from further away (see `Inpainter.scale_for`).
+HINTS = {"hole_reach": 36}
 HOLE, KNOWN = 10.0, 6.0
 ADVERSARIAL, MATCHING = 0.1, 2.0
 # L1 alone first: only a generator that continues its surroundings gives the discriminator work to do.
@@ -126,7 +128,7 @@ class InpaintRecipe(Recipe):
 
     def exports(self) -> list[Export]:
         weights = self.averages["generator"].network.state_dict()
-        return [Export(self.settings.out, LAMA, self.hyperparameters, weights)]
+        return [Export(self.settings.out, LAMA, self.hyperparameters, weights, HINTS)]
 
     def describe(self) -> dict[str, str]:
         return {

@@ -45,13 +45,19 @@ def drawn_mask(editor: dict[str, Any] | None, photo: Photo) -> np.ndarray:
 
 
 @plain
-def show(path: str | None) -> dict[str, Any] | None:
-    """The photo in the editor, scaled down to what a screen shows, with nothing painted."""
+def show(path: str | None, shown: str | None) -> tuple[Any, str | None]:
+    """The photo in the editor, scaled down to what a screen shows, with nothing painted.
+
+    A photo that is shown already stays as it is: the page tells of a change twice, and the second
+    time must not wipe what was painted meanwhile.
+    """
+    if path == shown:
+        return gr.skip(), shown
     if path is None:
-        return None
+        return None, None
     image = read_photo(path).image.convert("RGB")
     image.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
-    return {"background": image, "layers": [], "composite": None}
+    return {"background": image, "layers": [], "composite": None}, path
 
 
 def make_fill(session: Session) -> Any:
@@ -123,9 +129,10 @@ def make_inpaint_tab(session: Session) -> gr.Radio:
                 interactive=False,
             )
             download = gr.DownloadButton("Download PNG", interactive=False, elem_id="inpaint-download")
-    photo.change(show, photo, editor, **QUICK)
+    shown_photo = gr.State(None)
+    photo.change(show, [photo, shown_photo], [editor, shown_photo], **QUICK)
     inputs, outputs = [model, photo, editor, grow, feather], [result, status, download]
     shown: dict[str, Any] = {"show_progress_on": [result], **LANE, **PRIVATE}
     run = go.click(make_fill(session), inputs, outputs, **shown)
-    cancel.click(lambda: "Cancelled.", None, status, cancels=[run], **CHEAP)
+    cancel.click(lambda: "Stopped.", None, status, cancels=[run], **CHEAP)
     return model

@@ -97,5 +97,5 @@ def make_translate_tab(session: Session) -> gr.Radio:
     inputs, outputs = [model, photo, strength], [result, status, download]
     shown: dict[str, Any] = {"show_progress_on": [result], **LANE, **PRIVATE}
     run = go.click(make_paint(session), inputs, outputs, **shown)
-    cancel.click(lambda: "Cancelled.", None, status, cancels=[run], **CHEAP)
+    cancel.click(lambda: "Stopped.", None, status, cancels=[run], **CHEAP)
     return model
