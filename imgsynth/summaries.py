@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
-
-import torch
 
 from imgsynth.checkpoints.catalog import Checkpoint, availability, available, bundled_path
 from imgsynth.checkpoints.fetch import OWNER, Access
 from imgsynth.errors import BadRequest
-from imgsynth.families import Identity, wrap
-from imgsynth.runtime.opening import open_file
 
 TASKS = ("sample", "interpolate", "translate", "inpaint")
 
@@ -42,16 +39,24 @@ def row(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def inspection(checkpoint: Checkpoint, access: Access = OWNER) -> dict[str, Any]:
+def inspection(
+    checkpoint: Checkpoint, access: Access = OWNER, progress: Callable[[int, int], None] | None = None
+) -> dict[str, Any]:
     """Opens a checkpoint on the CPU and tells what it holds.
 
     Raises:
         ImgsynthError: with the reason in one sentence.
     """
-    inspected = open_file(checkpoint, access=access)
+    # Listing models is quick; opening one needs torch.
+    import torch
+
+    from imgsynth.families import Identity, wrap
+    from imgsynth.runtime.opening import open_file
+
+    inspected = open_file(checkpoint, progress, access)
     opened, fetched = inspected.opened, inspected.fetched
     architecture, hyperparameters = opened.architecture, opened.hyperparameters
-    identity = Identity(checkpoint.id, checkpoint.source, checkpoint.file, fetched.revision, fetched.sha256)
+    identity = Identity(checkpoint.id, checkpoint.source, fetched.file, fetched.revision, fetched.sha256)
     shape = architecture.latent_shape(hyperparameters)
     return {
         "architecture": architecture.name,
@@ -64,6 +69,7 @@ def inspection(checkpoint: Checkpoint, access: Access = OWNER) -> dict[str, Any]
         "sha256": fetched.sha256,
         "bytes": fetched.bytes,
         "tasks": list(wrap(opened, identity, torch.device("cpu"), "fp32").tasks),
-        "unwrapped": list(inspected.unwrapped),
         "warnings": inspected.warnings,
+        "title": architecture.title,
+        "unwrapped": list(inspected.unwrapped),
     }

@@ -37,7 +37,7 @@ def test_inspect_tells_what_a_file_is(run: Run, tiny_checkpoints: dict[str, Path
     ran = run("inspect", tiny_checkpoints["conv_vae"], "--json")
     found = json.loads(ran.out)
     keys = "architecture family hyperparameters parameters resolution latent value_range sha256 bytes"
-    assert ran.code == 0 and list(found) == [*keys.split(), "tasks", "warnings"]
+    assert ran.code == 0 and list(found)[:11] == [*keys.split(), "tasks", "warnings"]
     assert found["architecture"] == "conv_vae" and found["family"] == "autoencoder"
     assert (
         found["resolution"] == 32 and found["latent"] == [5] and found["tasks"] == ["sample", "interpolate"]

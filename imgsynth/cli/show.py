@@ -5,57 +5,33 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from imgsynth.cli.shared import Common, Json, download_bar, printable
-from imgsynth.errors import BadRequest
 
-if TYPE_CHECKING:
-    from imgsynth.checkpoints.catalog import Checkpoint
-    from imgsynth.runtime.opening import Inspected
-
-TASKS = ("sample", "interpolate", "translate", "inpaint")
+METAVAR = "sample|interpolate|translate|inpaint"
 
 
 def models(
     common: Common,
     *,
     task: Annotated[
-        str | None, typer.Option(metavar="|".join(TASKS), help="Only checkpoints that can do this.")
+        str | None, typer.Option(metavar=METAVAR, help="Only checkpoints that can do this.")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """List the checkpoints that are known by an id."""
-    from imgsynth.checkpoints.catalog import available
+    from imgsynth.summaries import list_models
 
-    if task is not None and task not in TASKS:
-        raise BadRequest(f"The task must be one of {', '.join(TASKS)}, not {task[:40]}.")
-    rows = [model_row(c) for c in available().values() if task is None or task in c.tasks]
+    rows = list_models(task)
     if as_json:
         print(json.dumps(rows, indent=2))
         return
     columns = ("id", "title", "tasks", "size", "available", "licence")
     cells = [[cell(row, name) for name in columns] for row in rows]
     print("\n".join(table([list(columns), *cells])))
-
-
-def model_row(checkpoint: Checkpoint) -> dict[str, Any]:
-    from imgsynth.checkpoints.catalog import availability, bundled_path
-
-    bundled = checkpoint.source == "bundled"
-    return {
-        "id": checkpoint.id,
-        "title": checkpoint.title,
-        "tasks": list(checkpoint.tasks),
-        "source": checkpoint.source,
-        "architecture": checkpoint.architecture,
-        "resolution": checkpoint.resolution,
-        "licence": checkpoint.licence,
-        "bytes": bundled_path(checkpoint).stat().st_size if bundled else checkpoint.bytes,
-        "available": availability(checkpoint),
-    }
 
 
 def cell(row: Mapping[str, Any], name: str) -> str:
@@ -82,48 +58,15 @@ def inspect(
 ) -> None:
     """Tell what a checkpoint is, from its own keys and shapes."""
     from imgsynth.checkpoints.naming import resolve
-    from imgsynth.runtime.opening import open_file
+    from imgsynth.summaries import inspection
 
     checkpoint = resolve(what)
     with download_bar() as report:
-        inspected = open_file(checkpoint, report)
-    facts = describe(checkpoint, inspected)
+        facts = inspection(checkpoint, progress=report)
     if as_json:
         print(json.dumps(facts, indent=2))
         return
-    told = {**facts, "title": inspected.opened.architecture.title, "unwrapped": list(inspected.unwrapped)}
-    print("\n".join(table([[name, show(value)] for name, value in flattened(told)])))
-
-
-def describe(checkpoint: Checkpoint, inspected: Inspected) -> dict[str, Any]:
-    """What `inspect --json` prints; the keys are part of the interface."""
-    opened, fetched = inspected.opened, inspected.fetched
-    architecture, sizes = opened.architecture, opened.hyperparameters
-    latent = architecture.latent_shape(sizes)
-    return {
-        "architecture": architecture.name,
-        "family": architecture.family,
-        "hyperparameters": sizes,
-        "parameters": opened.parameters,
-        "resolution": architecture.image_size(sizes),
-        "latent": None if latent is None else list(latent),
-        "value_range": architecture.output_range.name,
-        "sha256": fetched.sha256,
-        "bytes": fetched.bytes,
-        "tasks": tasks_of(checkpoint, inspected),
-        "warnings": inspected.warnings,
-    }
-
-
-def tasks_of(checkpoint: Checkpoint, inspected: Inspected) -> list[str]:
-    """What the network would be offered for, as its family says."""
-    import torch
-
-    from imgsynth.families import Identity, wrap
-
-    fetched = inspected.fetched
-    identity = Identity(checkpoint.id, checkpoint.source, fetched.file, fetched.revision, fetched.sha256)
-    return list(wrap(inspected.opened, identity, torch.device("cpu"), "fp32").tasks)
+    print("\n".join(table([[name, show(value)] for name, value in flattened(facts)])))
 
 
 def record(
