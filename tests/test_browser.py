@@ -111,6 +111,11 @@ def records(page: Page, selector: str) -> list[Record]:
     return [read_record(fetched(page, address)) for address in sources(page, selector)]
 
 
+def gallery_shows(page: Page, seeds: list[int]) -> None:
+    """Waits until the gallery has a picture for each seed; the line below it may be ahead of it."""
+    api.expect(page.locator("#sample-gallery .caption-label")).to_have_text([str(seed) for seed in seeds])
+
+
 def upload(page: Page, selector: str, path: Path) -> None:
     """Chooses a photo, in place of the one that is there, if any."""
     page.locator(f"{selector} input[type=file]").set_input_files(path)
@@ -121,6 +126,7 @@ def set_number(page: Page, label: str, value: int) -> None:
     box = page.get_by_label(f"number input for {label}", exact=True)
     box.fill(str(value))
     box.press("Enter")
+    api.expect(page.get_by_label(f"range slider for {label}", exact=True)).to_have_value(str(value))
 
 
 def toast(page: Page) -> str:
@@ -143,6 +149,7 @@ def wait_until(page: Page, condition: Callable[[], bool]) -> None:
 
 def test_the_first_view_shows_sixteen_pictures(visit: Visit) -> None:
     page = visit()
+    gallery_shows(page, list(range(16)))
     page.wait_for_function(
         "[...document.querySelectorAll('#sample-gallery img')].every(i => i.complete && i.naturalWidth == 64)"
     )
@@ -157,7 +164,7 @@ def test_sample_draws_the_seeds_that_are_asked_for(visit: Visit) -> None:
     page.locator("#sample-go").click()
     status = page.locator("#sample-status")
     api.expect(status).to_contain_text(re.compile("(?<!of )4 pictures.*avatars-vae.*100-102,7"))
-    api.expect(page.locator("#sample-gallery img")).to_have_count(4)
+    gallery_shows(page, [100, 101, 102, 7])
     made = records(page, "#sample-gallery")
     assert [r["request"]["seed"] for r in made] == [100, 101, 102, 7]
     assert {r["checkpoint"]["id"] for r in made} == {"avatars-vae"}
@@ -171,6 +178,7 @@ def test_random_draws_other_seeds(visit: Visit) -> None:
     drawn = parse_seeds(seeds.input_value())
     done = re.compile(rf"(?<!of )16 pictures.*seeds {drawn[0]}-")
     api.expect(page.locator("#sample-status")).to_contain_text(done)
+    gallery_shows(page, drawn)
     assert [r["request"]["seed"] for r in records(page, "#sample-gallery")] == drawn
 
 
