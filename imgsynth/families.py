@@ -20,8 +20,8 @@ from torch import Tensor
 
 from imgsynth.architectures.registry import Architecture, Opened
 from imgsynth.errors import BadRequest, TaskNotOffered
+from imgsynth.seeds import LARGEST_SEED
 
-LARGEST_SEED = 2**32 - 1
 # Networks with several stride-2 stages and reflection padding need this many multiples on each side.
 LEAST_MULTIPLES = 4
 # One forward pass at a time: a cancelled request may still be in the middle of its own.

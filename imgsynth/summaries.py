@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
-from imgsynth.checkpoints.catalog import Checkpoint, availability, available, bundled_path
+from imgsynth.checkpoints.catalog import Checkpoint, Task, availability, available, bundled_path
 from imgsynth.checkpoints.fetch import OWNER, Access
 from imgsynth.errors import BadRequest
 
-TASKS = ("sample", "interpolate", "translate", "inpaint")
+TASKS = get_args(Task)
 
 
 def list_models(task: str | None = None) -> list[dict[str, Any]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from imgsynth.errors import BadRequest
-from imgsynth.tasks.requests import LARGEST_SEED, Request
+from imgsynth.seeds import LARGEST_SEED
+from imgsynth.tasks.requests import Request
 
 
 class TrainRequest(Request):

@@ -33,15 +33,25 @@ def inpaint(model: Model, request: InpaintRequest, photo: Photo, mask: np.ndarra
         raise BadMask(
             f"The mask is {mask.shape[1]}×{mask.shape[0]} and the photo {photo.width}×{photo.height} pixels."
         )
-    check_mask(mask)
-    weights = feather_weights(grow_mask(mask, request.grow), request.feather)
+    weights = fill_weights(request, mask)
     hole = weights > 0
-    check_mask(hole)
     with memory_guard():
         predicted = to_pixels(model.inpaint(to_batch(photo), torch.from_numpy(hole)[None, None].float()))[0]
     pixels = composite(photo.pixels, predicted, weights)
     record = make_record(model, "inpaint", request.model_dump(), [photo], mask_sha256(hole))
     return Picture(with_alpha(pixels, photo), record, photo.name, photo.icc)
+
+
+def fill_weights(request: InpaintRequest, mask: np.ndarray) -> np.ndarray:
+    """How much of the fill each pixel takes, float32 H×W; where it is above 0 is the final hole.
+
+    Raises:
+        BadMask: the mask is empty, or covers everything once it is grown and feathered.
+    """
+    check_mask(mask)
+    weights = feather_weights(grow_mask(mask, request.grow), request.feather)
+    check_mask(weights > 0)
+    return weights
 
 
 def composite(photo: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from imgsynth.families import Model
 from imgsynth.imaging.masks import mask_sha256
 from imgsynth.imaging.read import Photo
 from imgsynth.imaging.record import Record
-from imgsynth.tasks.inpaint import inpaint
+from imgsynth.tasks.inpaint import fill_weights, inpaint
 from imgsynth.tasks.interpolate import frame, interpolate, walk_record
 from imgsynth.tasks.pictures import Picture
 from imgsynth.tasks.requests import (
@@ -135,13 +135,20 @@ def redo_translate(model: Model, record: Record, request: dict[str, Any], inputs
 def redo_inpaint(model: Model, record: Record, request: dict[str, Any], inputs: Inputs) -> Picture:
     if inputs.mask is None:
         raise BadMask("This picture was made with a mask; give the same mask with --mask.")
-    picture = inpaint(model, make_request(InpaintRequest, **request), one_photo(inputs), inputs.mask)
-    if picture.record["mask_sha256"] == record.get("mask_sha256"):
-        return picture
+    made = make_request(InpaintRequest, **request)
+    check_same_mask(made, record, inputs.mask)
+    return inpaint(model, made, one_photo(inputs), inputs.mask)
+
+
+def check_same_mask(request: InpaintRequest, record: Record, mask: np.ndarray) -> None:
+    """Refuses another mask than the record's before the network runs."""
+    used = record.get("mask_sha256")
+    if mask_sha256(fill_weights(request, mask) > 0) == used:
+        return
     # A mask that was saved after growing and feathering is the hole itself.
-    if mask_sha256(inputs.mask) != record.get("mask_sha256"):
-        raise BadMask("This is not the mask that was used: its sha256 differs from the record's.")
-    raise BadMask("This mask is already grown and feathered; give the one that was drawn.")
+    if mask_sha256(mask) == used:
+        raise BadMask("This mask is already grown and feathered; give the one that was drawn.")
+    raise BadMask("This is not the mask that was used: its sha256 differs from the record's.")
 
 
 def one_photo(inputs: Inputs) -> Photo:

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from imgsynth.errors import BadRequest
+from imgsynth.seeds import LARGEST_SEED
 
-LARGEST_SEED = 2**32 - 1
 MOST_SEEDS = 4096
 MOST_FRAMES = 3600
 PHOTO: Literal["photo"] = "photo"

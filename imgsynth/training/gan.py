@@ -58,9 +58,7 @@ class GANRecipe(Recipe):
         fall = min(1.0, 0.05 + (1 - progress) * 3)
         self.set_rate(RATE * fall, "generator")
         self.set_rate(DISCRIMINATOR_RATE * fall, "discriminator")
-        real = self.images.batch(rng, self.batch, self.size).to(
-            self.device, memory_format=torch.channels_last
-        )
+        real = self.images.batch(rng, self.batch, self.size).to(self.device, memory_format=self.memory_format)
         d_loss = self.train_discriminator(real, rng)
         g_loss = self.train_generator(rng)
         self.update_averages(step)

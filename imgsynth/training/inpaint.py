@@ -65,7 +65,7 @@ class InpaintRecipe(Recipe):
         rng = self.rng(step)
         self.rates(progress)
         image = self.images.batch(rng, self.batch, self.size, zoom=(0.8, 1.4)) * 0.5 + 0.5
-        image = image.to(self.device, memory_format=torch.channels_last)
+        image = image.to(self.device, memory_format=self.memory_format)
         mask = self.masks(step, self.batch)
         with self.autocast():
             predicted = self.generator(assemble(image, mask)).float()

@@ -51,7 +51,7 @@ class VAERecipe(Recipe):
         rng = self.rng(step)
         self.set_rate(RATE * min(1.0, 0.02 + (1 - progress) * 2))
         x = (self.images.batch(rng, self.batch, self.size) * 0.5 + 0.5).to(
-            self.device, memory_format=torch.channels_last
+            self.device, memory_format=self.memory_format
         )
         with self.autocast():
             mean, log_variance = (t.float() for t in self.vae.encode(x))

@@ -19,8 +19,8 @@ from imgsynth.tasks.inpaint import inpaint
 from imgsynth.tasks.requests import InpaintRequest, make_request
 from imgsynth.ui.examples import example_photos
 from imgsynth.ui.picker import make_picker
-from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, new_folder, plain, save
-from imgsynth.ui.translate_tab import open_photo, save_upright
+from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, plain
+from imgsynth.ui.translate_tab import finished, open_photo
 from imgsynth.ui.uploads import PhotoEditor, PhotoInput
 
 SHOWN_SIDE = 960
@@ -80,10 +80,8 @@ def make_fill(session: Session) -> Any:
         picture = inpaint(model, request, photo, mask)
         seconds = time.monotonic() - started
         progress(0.9, desc="Saving")
-        folder = new_folder()
-        result = save(picture, folder)
         line = f"{mask.mean():.1%} of {photo.width}×{photo.height} filled · **{model_id}** · {seconds:.1f} s"
-        return (save_upright(photo, folder), result), line, gr.DownloadButton(value=result, interactive=True)
+        return finished(photo, picture, line)
 
     return fill
 

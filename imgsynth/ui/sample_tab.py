@@ -11,8 +11,9 @@ from typing import Any
 
 import gradio as gr
 
+from imgsynth.seeds import LARGEST_SEED
 from imgsynth.tasks.pictures import Picture
-from imgsynth.tasks.requests import LARGEST_SEED, SampleRequest, make_request, parse_seeds, show_seeds
+from imgsynth.tasks.requests import SampleRequest, make_request, parse_seeds, show_seeds
 from imgsynth.tasks.sample import grid_of, sample
 from imgsynth.ui.picker import make_picker
 from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, new_folder, plain, save, save_all

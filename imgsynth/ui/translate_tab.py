@@ -10,6 +10,7 @@ import gradio as gr
 
 from imgsynth.errors import BadImage
 from imgsynth.imaging.read import Photo, read_photo
+from imgsynth.tasks.pictures import Picture
 from imgsynth.tasks.requests import TranslateRequest, make_request
 from imgsynth.tasks.translate import translate
 from imgsynth.ui.examples import example_photos
@@ -32,6 +33,13 @@ def save_upright(photo: Photo, folder: Path) -> str:
     return str(path)
 
 
+def finished(photo: Photo, picture: Picture, line: str) -> tuple[Any, ...]:
+    """Saves a result; what a tab shows then: before and after, the line below, the download."""
+    folder = new_folder()
+    result = save(picture, folder)
+    return (save_upright(photo, folder), result), line, gr.DownloadButton(value=result, interactive=True)
+
+
 def make_paint(session: Session) -> Any:
     @plain
     def paint(
@@ -49,12 +57,10 @@ def make_paint(session: Session) -> Any:
         picture = translate(model, request, photo)
         seconds = time.monotonic() - started
         progress(0.9, desc="Saving")
-        folder = new_folder()
-        result = save(picture, folder)
         notes = " ".join(photo.notes)
         size = f"{photo.width}×{photo.height}"
         line = f"{size} · **{model_id}** · strength {strength:g} · {seconds:.1f} s. {notes}"
-        return (save_upright(photo, folder), result), line, gr.DownloadButton(value=result, interactive=True)
+        return finished(photo, picture, line)
 
     return paint
 
