@@ -151,6 +151,7 @@ cyclegans = st.fixed_dictionaries(
         "bias": st.booleans(),
         "upsampling": st.sampled_from(["transposed", "nearest"]),
         "padding": st.sampled_from(["zeros", "reflect"]),
+        "padding_type": st.sampled_from(["reflect", "replicate", "zero"]),
     }
 )
 lamas = st.tuples(small, st.integers(1, 3)).flatmap(
@@ -169,7 +170,9 @@ lamas = st.tuples(small, st.integers(1, 3)).flatmap(
 
 def hints_of(name: str, sizes: Mapping[str, Any]) -> dict[str, Any]:
     """What nothing in a file of this network tells."""
-    keys = {"dcgan": ["last_padding"], "cyclegan_resnet": ["padding"]}.get(name, [])
+    keys = {"dcgan": ["last_padding"], "cyclegan_resnet": ["padding", "norm"]}.get(name, [])
+    if sizes.get("padding_type") in ("reflect", "replicate"):
+        keys.append("padding_type")
     return {k: sizes[k] for k in keys} | ({"norm_num_groups": sizes["groups"]} if name == "conv_vae" else {})
 
 

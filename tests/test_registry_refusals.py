@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from builders import BUILDERS, save, tiny_cyclegan, tiny_dcgan, tiny_lama, tiny_vae
+from imgsynth.architectures.dcgan import DCGANGenerator
 from imgsynth.architectures.registry import open_state_dict
 from imgsynth.errors import CheckpointUnreadable, UnknownArchitecture
 from imgsynth.runtime.opening import open_checkpoint
@@ -139,6 +140,13 @@ def test_keys_that_promise_endless_layers_are_refused_at_once(name: str) -> None
     with pytest.raises(UnknownArchitecture) as caught:
         open_state_dict({key: torch.zeros(shape) for key, shape in ENDLESS[name].items()})
     assert caught.value.nearest == name
+
+
+def test_a_picture_that_no_memory_holds_is_refused() -> None:
+    """Twenty stages of one channel are a small file, and a picture of four million pixels each way."""
+    with pytest.raises(UnknownArchitecture, match="sizes do not fit") as caught:
+        open_state_dict(DCGANGenerator(1, [1] * 20, 1).state_dict())
+    assert caught.value.nearest == "dcgan"
 
 
 # Files of networks we do not know

@@ -7,31 +7,46 @@ huggan sprint with nearest-neighbour upsampling, which shows no checkerboard (Od
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from functools import partial
+from itertools import pairwise
 from typing import Literal
 
 from torch import Tensor, nn
 
-from imgsynth.architectures.registry import Architecture, Hints, Hyperparameters, Shapes, StateDict
+from imgsynth.architectures.layers import make_norm, norm_at, without_unused_statistics
+from imgsynth.architectures.registry import Architecture, Hints, Hyperparameters, Shapes
+
+PADS = {"reflect": nn.ReflectionPad2d, "replicate": nn.ReplicationPad2d}
+BLOCK = re.compile(r"model\.([0-9]{1,9})\.(?:conv_block|block)\.([0-9])\.weight")
+LAYER = re.compile(r"model\.([0-9]{1,9})\.weight")
 
 
-def make_norm(norm: str, channels: int) -> nn.Module:
-    return nn.BatchNorm2d(channels) if norm == "batch" else nn.InstanceNorm2d(channels)
+def residual_layers(width: int, norm: str, dropout: bool, bias: bool, padding: str) -> nn.Sequential:
+    """Two 3×3 convolutions with norms; layers for padding and dropout shift the numbers of what follows."""
 
+    def convolution() -> list[nn.Module]:
+        conv = nn.Conv2d(width, width, 3, padding=int(padding == "zero"), bias=bias)
+        pads = [] if padding == "zero" else [PADS[padding](1)]
+        return [*pads, conv, make_norm(norm, width)]
 
-def residual_layers(width: int, norm: str, dropout: bool, bias: bool) -> nn.Sequential:
-    conv = partial(nn.Conv2d, width, width, 3, bias=bias)
-    layers = [nn.ReflectionPad2d(1), conv(), make_norm(norm, width), nn.ReLU(inplace=True)]
-    layers += [nn.Dropout(0.5)] if dropout else []
-    return nn.Sequential(*layers, nn.ReflectionPad2d(1), conv(), make_norm(norm, width))
+    between = [nn.ReLU(inplace=True), *([nn.Dropout(0.5)] if dropout else [])]
+    return nn.Sequential(*convolution(), *between, *convolution())
 
 
 class ConvBlock(nn.Module):
     """Residual block under its published name; no activation after the sum."""
 
-    def __init__(self, width: int, norm: str, dropout: bool, bias: bool) -> None:
+    def __init__(
+        self,
+        width: int,
+        norm: str = "instance",
+        dropout: bool = False,
+        bias: bool = True,
+        padding: str = "reflect",
+    ) -> None:
         super().__init__()
-        self.conv_block = residual_layers(width, norm, dropout, bias)
+        self.conv_block = residual_layers(width, norm, dropout, bias, padding)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.conv_block(x)
@@ -40,9 +55,9 @@ class ConvBlock(nn.Module):
 class Block(nn.Module):
     """The same residual block as the huggan layout names it."""
 
-    def __init__(self, width: int, norm: str, dropout: bool, bias: bool) -> None:
+    def __init__(self, width: int, norm: str, dropout: bool, bias: bool, padding: str) -> None:
         super().__init__()
-        self.block = residual_layers(width, norm, dropout, bias)
+        self.block = residual_layers(width, norm, dropout, bias, padding)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.block(x)
@@ -56,11 +71,12 @@ class ResnetGenerator(nn.Module):
         width: channels after the first convolution (ngf).
         blocks: number of residual blocks.
         downsamplings: number of stride-2 stages on each side.
-        norm: "instance" (no parameters) or "batch".
+        norm: "batch", "instance" (no parameters), "affine_instance" or "none".
         dropout: whether the blocks hold a dropout layer (moves the second convolution's index).
         bias: whether inner convolutions have a bias.
         upsampling: "transposed" (published) or "nearest" (huggan).
         padding: padding of the stride-2 and upsampling convolutions, "zeros" or "reflect" (no shape tells).
+        padding_type: padding in the blocks, "reflect", "replicate" (no shape tells these apart) or "zero".
     """
 
     def __init__(
@@ -75,27 +91,26 @@ class ResnetGenerator(nn.Module):
         bias: bool = True,
         upsampling: str = "transposed",
         padding: Literal["zeros", "reflect"] = "zeros",
+        padding_type: str = "reflect",
     ) -> None:
         super().__init__()
         nearest = upsampling == "nearest"
         # The huggan layout pads by the number of image channels, which is 3 only for RGB.
         border = input_channels if nearest else 3
         conv = partial(nn.Conv2d, kernel_size=3, padding=1, bias=bias, padding_mode=padding)
-        layers: list[nn.Module] = [nn.ReflectionPad2d(border), nn.Conv2d(input_channels, width, 7, bias=bias)]
-        layers += [make_norm(norm, width), nn.ReLU(inplace=True)]
-        for _ in range(downsamplings):
-            layers += [conv(width, 2 * width, stride=2), make_norm(norm, 2 * width), nn.ReLU(inplace=True)]
-            width *= 2
+        normalised = partial(normalised_layers, norm)
+        first = nn.Conv2d(input_channels, width, 7, bias=bias)
+        layers: list[nn.Module] = [nn.ReflectionPad2d(border), *normalised(first)]
+        widths = [width * 2**i for i in range(downsamplings + 1)]
+        for inner, outer in pairwise(widths):
+            layers += normalised(conv(inner, outer, stride=2))
         block = Block if nearest else ConvBlock
-        layers += [block(width, norm, dropout, bias) for _ in range(blocks)]
-        for _ in range(downsamplings):
-            half = width // 2
+        layers += [block(widths[-1], norm, dropout, bias, padding_type) for _ in range(blocks)]
+        for inner, outer in pairwise(reversed(widths)):
             if nearest:
-                layers += [nn.Upsample(scale_factor=2), conv(width, half)]
+                layers += [nn.Upsample(scale_factor=2), *normalised(conv(inner, outer))]
             else:
-                layers += [nn.ConvTranspose2d(width, half, 3, 2, 1, output_padding=1, bias=bias)]
-            layers += [make_norm(norm, half), nn.ReLU(inplace=True)]
-            width = half
+                layers += normalised(nn.ConvTranspose2d(inner, outer, 3, 2, 1, output_padding=1, bias=bias))
         layers += [nn.ReflectionPad2d(border), nn.Conv2d(width, output_channels, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
 
@@ -104,50 +119,60 @@ class ResnetGenerator(nn.Module):
         return self.model(x)
 
 
-def block_indices(shapes: Shapes) -> list[int]:
-    return sorted(
-        {int(m[1]) for k in shapes if (m := re.match(r"model\.(\d+)\.(?:conv_block|block)\.1\.weight", k))}
-    )
+def normalised_layers(norm: str, conv: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
+    return [conv, make_norm(norm, conv.out_channels), nn.ReLU(inplace=True)]
 
 
-def is_nearest(shapes: Shapes) -> bool:
-    return any(re.match(r"model\.\d+\.block\.", k) for k in shapes)
+def outer_convolutions(shapes: Shapes) -> list[int]:
+    """Indices of the convolutions outside the blocks."""
+    matches = (LAYER.fullmatch(k) for k, shape in shapes.items() if len(shape) == 4)
+    return sorted(int(m[1]) for m in matches if m)
 
 
-def canonical(state: StateDict) -> StateDict:
-    """Drops the running statistics that PyTorch 0.3 stored for instance norms and never used."""
-    if "model.2.weight" in state or "model.2.running_mean" not in state:
-        return state
-    unused = ("running_mean", "running_var", "num_batches_tracked")
-    return {k: v for k, v in state.items() if not k.endswith(unused)}
+def blocks_of(shapes: Shapes) -> dict[int, list[int]]:
+    """Places of the convolutions in each residual block, by the index of the block."""
+    blocks: defaultdict[int, list[int]] = defaultdict(list)
+    for key, shape in shapes.items():
+        if len(shape) == 4 and (m := BLOCK.fullmatch(key)):
+            blocks[int(m[1])].append(int(m[2]))
+    return {index: sorted(places) for index, places in sorted(blocks.items())}
 
 
 def detect(shapes: Shapes) -> bool:
-    return len(shapes.get("model.1.weight", ())) == 4 and bool(block_indices(shapes))
+    first, second = shapes.get("model.1.weight", ()), shapes.get("model.4.weight", ())
+    return first[2:] == (7, 7) and (second[2:] == (3, 3) or bool(blocks_of(shapes)))
 
 
 def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
-    indices, nearest = block_indices(shapes), is_nearest(shapes)
-    name = "block" if nearest else "conv_block"
-    last = max(
-        int(m[1]) for k in shapes if (m := re.fullmatch(r"model\.(\d+)\.weight", k)) and len(shapes[k]) == 4
-    )
-    downsamplings = (indices[0] - 4) // 3
-    if downsamplings > len(shapes):
-        raise ValueError("more stages than keys")
+    outer, blocks = outer_convolutions(shapes), blocks_of(shapes)
+    downsamplings = (len(outer) - 2) // 2
+    # An upsampling layer moves the first convolution behind the blocks one place on.
+    first_up = 4 + 3 * downsamplings + len(blocks)
+    nearest = downsamplings > 0 and outer[downsamplings + 1] > first_up
+    bias = "model.1.bias" in shapes
     return {
         "input_channels": shapes["model.1.weight"][1],
-        "output_channels": shapes[f"model.{last}.weight"][0],
+        "output_channels": shapes[f"model.{outer[-1]}.weight"][0],
         "width": shapes["model.1.weight"][0],
-        "blocks": len(indices),
+        "blocks": len(blocks),
         "downsamplings": downsamplings,
-        "norm": "batch" if "model.2.weight" in shapes else "instance",
-        "dropout": f"model.{indices[0]}.{name}.6.weight" in shapes
-        and len(shapes[f"model.{indices[0]}.{name}.6.weight"]) == 4,
-        "bias": "model.1.bias" in shapes,
+        "norm": norm_at(shapes, "model.2", bias, hints),
+        "bias": bias,
         "upsampling": "nearest" if nearest else "transposed",
         "padding": str(hints.get("padding", "zeros")),
+        **block_options(blocks, hints),
     }
+
+
+def block_options(blocks: dict[int, list[int]], hints: Hints) -> Hyperparameters:
+    """What the places of a block's two convolutions tell, and the published option `padding_type`."""
+    first, second = next(iter(blocks.values()), [1, 5])
+    if first == 0:
+        return {"dropout": second == 4, "padding_type": "zero"}
+    padding_type = hints.get("padding_type", "reflect")
+    if padding_type not in PADS:
+        raise ValueError("`padding_type` is neither reflect nor replicate")
+    return {"dropout": second == 6, "padding_type": padding_type}
 
 
 def margin(h: Hyperparameters) -> int:
@@ -163,7 +188,7 @@ CYCLEGAN_RESNET = Architecture(
     detect=detect,
     read=read,
     example={},
-    canonical=canonical,
+    canonical=without_unused_statistics,
     multiple=lambda h: 2 ** int(h["downsamplings"]),
     margin=margin,
     channels=lambda h: (h["input_channels"], h["output_channels"]),

@@ -1,13 +1,29 @@
-"""DCGAN generator (Radford et al. 2016, arXiv:1511.06434), in the layout of the PyTorch example."""
+"""DCGAN generator (Radford et al. 2016, arXiv:1511.06434), in the layout of the PyTorch example.
+
+A conditional one (Mirza & Osindero 2014, arXiv:1411.1784) takes its class one-hot behind the latent. Nothing
+in a file tells how many of the inputs are classes: the hint `num_classes` does.
+"""
 
 from __future__ import annotations
 
 import re
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from imgsynth.architectures.registry import Architecture, Hints, Hyperparameters, Shapes, StateDict
+from imgsynth.architectures.registry import (
+    Architecture,
+    Hints,
+    Hyperparameters,
+    Shapes,
+    StateDict,
+    shapes_of,
+)
+from imgsynth.architectures.spellings import TRANSPOSED_CONVOLUTION, packed
+
+# What the PyTorch example has; only what differs from it is listed among a file's hyper-parameters.
+USUAL: Hyperparameters = {"first_kernel": 4, "bias": False, "last_bias": False, "num_classes": 0}
 
 
 class DCGANGenerator(nn.Module):
@@ -19,71 +35,108 @@ class DCGANGenerator(nn.Module):
         channels: image channels.
         last_kernel: 4 doubles the size once more; 1 (a published variant) only mixes channels.
         last_padding: padding of the last layer: 1 for a 4×4 kernel; for a 1×1 kernel, 0 or a crop.
+        first_kernel: side of the first feature map.
+        bias: whether the convolutions before batch norms have a bias.
+        last_bias: whether the last convolution has one.
+        num_classes: classes of a conditional generator, told to it one-hot behind z.
     """
 
     def __init__(
-        self, latent_dim: int, widths: list[int], channels: int, last_kernel: int = 4, last_padding: int = 1
+        self,
+        latent_dim: int,
+        widths: list[int],
+        channels: int,
+        last_kernel: int = 4,
+        last_padding: int = 1,
+        first_kernel: int = 4,
+        bias: bool = False,
+        last_bias: bool = False,
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for i, (inner, outer) in enumerate(zip([latent_dim, *widths], widths, strict=False)):
-            stride, padding = (1, 0) if i == 0 else (2, 1)
-            layers += [nn.ConvTranspose2d(inner, outer, 4, stride, padding, bias=False)]
+        for i, (inner, outer) in enumerate(zip([latent_dim + num_classes, *widths], widths, strict=False)):
+            kernel, stride, padding = (first_kernel, 1, 0) if i == 0 else (4, 2, 1)
+            layers += [nn.ConvTranspose2d(inner, outer, kernel, stride, padding, bias=bias)]
             layers += [nn.BatchNorm2d(outer), nn.ReLU(inplace=True)]
         stride = 2 if last_kernel == 4 else 1
         layers += [
-            nn.ConvTranspose2d(widths[-1], channels, last_kernel, stride, last_padding, bias=False),
+            nn.ConvTranspose2d(widths[-1], channels, last_kernel, stride, last_padding, bias=last_bias),
             nn.Tanh(),
         ]
         self.main = nn.Sequential(*layers)
+        self.num_classes = num_classes
 
-    def forward(self, z: Tensor) -> Tensor:
-        """z: N×latent_dim or N×latent_dim×1×1, standard normal → N×channels×H×W in [-1, 1]."""
-        return self.main(z.reshape(z.shape[0], -1, 1, 1))
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Latents to pictures.
+
+        Args:
+            z: N×latent_dim or N×latent_dim×1×1, standard normal.
+            labels: int64 N, the classes to draw; needed by a conditional generator, and only by it.
+
+        Returns:
+            N×channels×H×W in [-1, 1].
+        """
+        z = z.flatten(1)
+        if self.num_classes:
+            if labels is None:
+                raise ValueError("a conditional generator needs labels")
+            z = torch.cat([z, F.one_hot(labels, self.num_classes).to(z.dtype)], dim=1)
+        return self.main(z[..., None, None])
 
 
 def stage_indices(shapes: Shapes) -> list[int]:
     """Indices of the transposed convolutions `main.N.weight`."""
-    return sorted(
-        int(m[1]) for k, s in shapes.items() if (m := re.fullmatch(r"main\.(\d+)\.weight", k)) and len(s) == 4
-    )
+    named = {key: re.fullmatch(r"main\.([0-9]{1,9})\.weight", key) for key in shapes}
+    return sorted(int(m[1]) for key, m in named.items() if m and len(shapes[key]) == 4)
 
 
 def canonical(state: StateDict) -> StateDict:
-    """`model.N` (the huggan spelling) becomes `main.N`."""
-    if "model.0.weight" in state:
-        return {re.sub(r"^model\.", "main.", k): v for k, v in state.items()}
-    return state
+    """`model.N` (the huggan spelling), `deconvN` with `deconvN_bn`, and all others become `main.N`."""
+    renamed = packed(state, "main", TRANSPOSED_CONVOLUTION)
+    return renamed if detect(shapes_of(renamed)) else state
 
 
 def detect(shapes: Shapes) -> bool:
-    first = shapes.get("main.0.weight", ())
+    first, second = shapes.get("main.0.weight", ()), shapes.get("main.3.weight", ())
     return (
-        len(first) == 4
-        and first[2:] == (4, 4)
-        and "main.1.running_mean" in shapes
-        and stage_indices(shapes)[1:2] == [3]
+        len(first) == len(second) == 4
+        and first[2] == first[3] > 1
+        and first[1] == second[0]
+        and shapes.get("main.1.running_mean") == (first[1],)
+        and stage_indices(shapes)[:2] == [0, 3]
     )
 
 
 def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
     indices = stage_indices(shapes)
-    last = shapes[f"main.{indices[-1]}.weight"]
-    default_padding = 1 if last[2] == 4 else 0
+    first, last = (shapes[f"main.{i}.weight"] for i in (indices[0], indices[-1]))
+    # Other kernels than these two have no padding that can be inferred: they will be named as misfits.
+    last_kernel = 1 if last[2] == 1 else 4
+    num_classes = int(hints.get("num_classes") or 0)
     sizes: Hyperparameters = {
-        "latent_dim": shapes["main.0.weight"][0],
+        "latent_dim": first[0] - num_classes,
         "widths": [shapes[f"main.{i}.weight"][1] for i in indices[:-1]],
         "channels": last[1],
-        "last_kernel": last[2],
-        "last_padding": int(hints.get("last_padding", default_padding)),
+        "last_kernel": last_kernel,
+        "last_padding": int(hints.get("last_padding", 1 if last_kernel == 4 else 0)),
     }
+    found = {
+        "first_kernel": first[2],
+        "bias": "main.0.bias" in shapes,
+        "last_bias": f"main.{indices[-1]}.bias" in shapes,
+        "num_classes": num_classes,
+    }
+    sizes |= {name: value for name, value in found.items() if value != USUAL[name]}
     if sizes["last_padding"] < 0 or image_size(sizes) < 1:
         raise ValueError("the padding leaves no picture")
+    if num_classes < 0 or sizes["latent_dim"] < 1:
+        raise ValueError("the classes leave no latent")
     return sizes
 
 
 def image_size(h: Hyperparameters) -> int:
-    inner = 4 * 2 ** (len(h["widths"]) - 1)
+    inner = {**USUAL, **h}["first_kernel"] * 2 ** (len(h["widths"]) - 1)
     return inner * 2 if h["last_kernel"] == 4 else inner - 2 * h["last_padding"]
 
 
@@ -114,4 +167,5 @@ DCGAN = Architecture(
     latent_shape=lambda h: (h["latent_dim"],),
     image_size=image_size,
     channels=lambda h: (h["channels"], h["channels"]),
+    classes=lambda h: {**USUAL, **h}["num_classes"],
 )

@@ -1,5 +1,4 @@
-"""LaMa: large-mask inpainting with fast Fourier convolutions (Suvorov et al. 2022, arXiv:2109.07161;
-fast Fourier convolution: Chi et al. 2020)."""
+"""LaMa: large-mask inpainting with fast Fourier convolutions (Suvorov et al. 2022, arXiv:2109.07161)."""
 
 from __future__ import annotations
 
@@ -7,125 +6,40 @@ import re
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from imgsynth.architectures.ffc import Branches, FFCNormAct, Split
 from imgsynth.architectures.ranges import UNIT
-from imgsynth.architectures.registry import Architecture, Hints, Hyperparameters, Shapes
+from imgsynth.architectures.registry import Architecture, Hints, Hyperparameters, Shapes, StateDict
 
-Branches = tuple[Tensor, Tensor | None]
-
-
-class FourierUnit(nn.Module):
-    """A 1×1 convolution over the spectrum: every output pixel sees the whole image."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv_layer = nn.Conv2d(width * 2, width * 2, 1, bias=False)
-        self.bn = nn.BatchNorm2d(width * 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        n, c, h, w = x.shape
-        # Transforms run in float32: half types have no FFT on the CPU and only powers of two on CUDA.
-        spectrum = torch.fft.rfftn(x.float(), dim=(-2, -1), norm="ortho")
-        pairs = torch.view_as_real(spectrum).permute(0, 1, 4, 2, 3).reshape(n, 2 * c, h, -1)
-        mixed = F.relu(self.bn(self.conv_layer(pairs))).float()
-        mixed = mixed.reshape(n, c, 2, h, -1).permute(0, 1, 3, 4, 2).contiguous()
-        return torch.fft.irfftn(torch.view_as_complex(mixed), s=(h, w), dim=(-2, -1), norm="ortho").to(
-            x.dtype
-        )
-
-
-class SpectralTransform(nn.Module):
-    """1×1 convolution in, Fourier unit with a skip, 1×1 convolution out."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        half = width // 2
-        self.conv1 = nn.Sequential(
-            nn.Conv2d(width, half, 1, bias=False), nn.BatchNorm2d(half), nn.ReLU(inplace=True)
-        )
-        self.fu = FourierUnit(half)
-        self.conv2 = nn.Conv2d(half, width, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.conv1(x)
-        return self.conv2(x + self.fu(x))
-
-
-class FFC(nn.Module):
-    """Fast Fourier convolution: a local and a global branch that feed each other."""
-
-    def __init__(
-        self, inner: tuple[int, int], outer: tuple[int, int], kernel: int, stride: int, padding: int
-    ) -> None:
-        super().__init__()
-        conv = partial(
-            nn.Conv2d, kernel_size=kernel, stride=stride, padding=padding, bias=False, padding_mode="reflect"
-        )
-        (local_in, global_in), (local_out, global_out) = inner, outer
-        self.convl2l = conv(local_in, local_out)
-        self.convl2g = conv(local_in, global_out) if global_out else None
-        self.convg2l = conv(global_in, local_out) if global_in else None
-        self.convg2g = SpectralTransform(global_out) if global_in and global_out else None
-
-    def forward(self, branches: Branches) -> Branches:
-        x_local, x_global = branches
-        local = self.convl2l(x_local)
-        if self.convg2l is not None and x_global is not None:
-            local = local + self.convg2l(x_global)
-        if self.convl2g is None:
-            return local, None
-        mixed = self.convl2g(x_local)
-        if self.convg2g is not None and x_global is not None:
-            mixed = mixed + self.convg2g(x_global)
-        return local, mixed
-
-
-class FFCNormAct(nn.Module):
-    """FFC, then batch norm and ReLU on each branch."""
-
-    def __init__(
-        self,
-        inner: tuple[int, int],
-        outer: tuple[int, int],
-        kernel: int = 3,
-        stride: int = 1,
-        padding: int = 1,
-    ) -> None:
-        super().__init__()
-        self.ffc = FFC(inner, outer, kernel, stride, padding)
-        self.bn_l = nn.BatchNorm2d(outer[0])
-        self.bn_g = nn.BatchNorm2d(outer[1]) if outer[1] else None
-
-    def forward(self, branches: Branches) -> Branches:
-        local, mixed = self.ffc(branches)
-        local = F.relu(self.bn_l(local))
-        if self.bn_g is None or mixed is None:
-            return local, None
-        return local, F.relu(self.bn_g(mixed))
+ACTIVATIONS = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "none": nn.Identity}
+# Where a training's keys, or the packages that load them, have the generator.
+PREFIXES = ("", "generator.", "model.", "model.generator.")
+FIRST = "model.1.ffc.convl2l.weight"
 
 
 class FFCBlock(nn.Module):
     """Two FFCs and an identity on each branch."""
 
-    def __init__(self, split: tuple[int, int]) -> None:
+    def __init__(self, split: Split, local_fourier: bool = False) -> None:
         super().__init__()
-        self.conv1, self.conv2 = FFCNormAct(split, split), FFCNormAct(split, split)
+        self.conv1 = FFCNormAct(split, split, local_fourier=local_fourier)
+        self.conv2 = FFCNormAct(split, split, local_fourier=local_fourier)
 
     def forward(self, branches: Branches) -> Branches:
+        x_local, x_global = branches
         local, mixed = self.conv2(self.conv1(branches))
-        assert mixed is not None
-        assert branches[1] is not None
-        return branches[0] + local, branches[1] + mixed
+        if x_global is None or mixed is None:
+            return x_local + local, None
+        return x_local + local, x_global + mixed
 
 
 class Join(nn.Module):
     """Puts the two branches side by side again."""
 
     def forward(self, branches: Branches) -> Tensor:
-        assert branches[1] is not None
-        return torch.cat([branches[0], branches[1]], dim=1)
+        local, mixed = branches
+        return local if mixed is None else torch.cat([local, mixed], dim=1)
 
 
 class LaMaGenerator(nn.Module):
@@ -138,6 +52,11 @@ class LaMaGenerator(nn.Module):
         downsamplings: number of stride-2 stages on each side.
         blocks: number of residual FFC blocks.
         global_channels: channels of the global branch inside the blocks (the rest is local).
+        most_channels: no stage is wider (max_features); None where that changes nothing.
+        early_global_channels: of the first convolution and of all stages but the last, which feeds the
+            blocks; None where these are local only.
+        local_fourier: spectral transforms also look at the quarters of the image (enable_lfu).
+        output: "sigmoid", "tanh" or "none" (add_out_act).
     """
 
     def __init__(
@@ -148,31 +67,36 @@ class LaMaGenerator(nn.Module):
         downsamplings: int = 3,
         blocks: int = 18,
         global_channels: int = 384,
+        most_channels: int | None = None,
+        early_global_channels: list[int] | None = None,
+        local_fourier: bool = False,
+        output: str = "sigmoid",
     ) -> None:
         super().__init__()
+        widths = [width * 2**i for i in range(downsamplings + 1)]
+        if most_channels is not None:
+            widths = [min(w, most_channels) for w in widths]
+        shared = [*(early_global_channels or [0] * downsamplings), global_channels]
+        splits = [(w - g, g) for w, g in zip(widths, shared, strict=True)]
+        stage = partial(FFCNormAct, local_fourier=local_fourier)
         layers: list[nn.Module] = [
             nn.ReflectionPad2d(3),
-            FFCNormAct((input_channels, 0), (width, 0), 7, 1, 0),
+            stage((input_channels, 0), splits[0], kernel=7, padding=0),
         ]
-        deepest = width * 2**downsamplings
-        split = (deepest - global_channels, global_channels)
-        for i in range(downsamplings):
-            outer = split if i == downsamplings - 1 else (width * 2 ** (i + 1), 0)
-            layers.append(FFCNormAct((width * 2**i, 0), outer, 3, 2, 1))
-        layers += [FFCBlock(split) for _ in range(blocks)]
+        layers += [stage(splits[i], splits[i + 1], stride=2) for i in range(downsamplings)]
+        layers += [FFCBlock(splits[-1], local_fourier) for _ in range(blocks)]
         layers.append(Join())
         for i in reversed(range(downsamplings)):
-            outer_width = width * 2**i
-            layers.append(nn.ConvTranspose2d(outer_width * 2, outer_width, 3, 2, 1, output_padding=1))
-            layers += [nn.BatchNorm2d(outer_width), nn.ReLU(inplace=True)]
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, output_channels, 7), nn.Sigmoid()]
+            layers.append(nn.ConvTranspose2d(widths[i + 1], widths[i], 3, 2, 1, output_padding=1))
+            layers += [nn.BatchNorm2d(widths[i]), nn.ReLU(inplace=True)]
+        layers += [nn.ReflectionPad2d(3), nn.Conv2d(widths[0], output_channels, 7), ACTIVATIONS[output]()]
         self.model = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
         """N×(C+1)×H×W → N×C×H×W in [0, 1].
 
         The input is the image in [0, 1] with its hole blanked, then the mask (1 = hole); height and width
-        must be multiples of 2^downsamplings.
+        must be multiples of 2^downsamplings, twice that with local Fourier units.
         """
         branches: Branches = (self.model[0](x), None)
         stages = iter(self.model[1:])
@@ -191,35 +115,63 @@ def assemble(image: Tensor, mask: Tensor) -> Tensor:
     return torch.cat([image * (1 - mask), mask], dim=1)
 
 
-def stage_indices(shapes: Shapes) -> tuple[int, list[int]]:
-    """Number of downsampling stages and the indices of the residual blocks."""
-    stages = [int(m[1]) for k in shapes if (m := re.fullmatch(r"model\.(\d+)\.ffc\.convl2l\.weight", k))]
-    blocks = [
-        int(m[1]) for k in shapes if (m := re.fullmatch(r"model\.(\d+)\.conv1\.ffc\.convl2l\.weight", k))
-    ]
-    return max(stages) - 1, sorted(blocks)
+def canonical(state: StateDict) -> StateDict:
+    """Takes the generator out of what else its keys lie among; nothing else is called `model.N` there."""
+    prefix = next((p for p in PREFIXES if p + FIRST in state), "")
+    if not prefix:
+        return state
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(f"{prefix}model.")}
 
 
 def detect(shapes: Shapes) -> bool:
-    return "model.1.ffc.convl2l.weight" in shapes and any(
-        k.endswith("convg2g.fu.conv_layer.weight") for k in shapes
-    )
+    return FIRST in shapes
 
 
 def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
-    downsamplings, blocks = stage_indices(shapes)
-    if downsamplings > len(shapes):
-        raise ValueError("more stages than keys")
-    last = max(int(m[1]) for k in shapes if (m := re.fullmatch(r"model\.(\d+)\.weight", k)))
-    first = shapes["model.1.ffc.convl2l.weight"]
-    return {
-        "input_channels": first[1],
+    downsamplings = len(numbers(shapes, r"model\.(\d+)\.ffc\.convl2l\.weight")) - 1
+    last = max(numbers(shapes, r"model\.(\d+)\.weight"))
+    splits = [split_of(shapes, i + 1) for i in range(downsamplings + 1)]
+    width, deepest = sum(splits[0]), sum(splits[-1])
+    early = [shared for _, shared in splits[:-1]]
+    sizes: Hyperparameters = {
+        "input_channels": shapes[FIRST][1],
         "output_channels": shapes[f"model.{last}.weight"][0],
-        "width": first[0],
+        "width": width,
         "downsamplings": downsamplings,
-        "blocks": len(blocks),
-        "global_channels": shapes[f"model.{blocks[0]}.conv1.ffc.convl2g.weight"][0],
+        "blocks": len(numbers(shapes, r"model\.(\d+)\.conv1\.ffc\.convl2l\.weight")),
+        "global_channels": splits[-1][1],
     }
+    # What no published network has is named only where it is there.
+    unusual = {
+        "most_channels": deepest if deepest < width * 2**downsamplings else None,
+        "early_global_channels": early if any(early) else None,
+        "local_fourier": any(".lfu." in key for key in shapes),
+        "output": read_output(hints),
+    }
+    return sizes | {k: v for k, v in unusual.items() if v not in (None, False, "sigmoid")}
+
+
+def numbers(shapes: Shapes, pattern: str) -> set[int]:
+    """The numbers that keys have where the pattern's group is."""
+    return {int(m[1]) for key in shapes if (m := re.fullmatch(pattern, key))}
+
+
+def split_of(shapes: Shapes, index: int) -> Split:
+    """Channels that the stage `model.index` gives to its local and its global branch."""
+    return shapes[f"model.{index}.bn_l.weight"][0], shapes.get(f"model.{index}.bn_g.weight", (0,))[0]
+
+
+def read_output(hints: Hints) -> str:
+    """The last activation, which no key tells, as upstream's `add_out_act` has it: true is tanh.
+
+    Raises:
+        ValueError: there is no such activation.
+    """
+    given = hints.get("add_out_act", "sigmoid")
+    output = {True: "tanh", False: "none", None: "none"}.get(given, given)
+    if output not in ACTIVATIONS:
+        raise ValueError(f"there is no activation {output}")
+    return str(output)
 
 
 LAMA = Architecture(
@@ -230,9 +182,10 @@ LAMA = Architecture(
     detect=detect,
     read=read,
     example={"downsamplings": 3},
+    canonical=canonical,
     output_range=UNIT,
     input_range=UNIT,
-    multiple=lambda h: 2 ** int(h["downsamplings"]),
+    multiple=lambda h: 2 ** (int(h["downsamplings"]) + h.get("local_fourier", False)),
     channels=lambda h: (h["input_channels"] - 1, h["output_channels"]),
     assemble=assemble,
 )

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from imgsynth.architectures.ranges import TANH, ValueRange
-from imgsynth.errors import UnknownArchitecture
+from imgsynth.architectures.explain import (
+    Shapes,
+    differing,
+    expected_shapes,
+    explain_unknown,
+    first_difference,
+    nearly,
+    shapes_of,
+)
+from imgsynth.architectures.ranges import BY_NAME, TANH, ValueRange
 
-Shapes = Mapping[str, tuple[int, ...]]
+# Pixels. Many tiny layers make a small file, and could still ask for a picture that no memory holds.
+LARGEST_SIDE = 4096
+
 Hints = Mapping[str, Any]
 StateDict = dict[str, Tensor]
 Hyperparameters = dict[str, Any]
-
-SHOWN_KEYS = 5
-SHOWN_LENGTH = 100
 
 
 def unchanged(state: StateDict) -> StateDict:
@@ -28,7 +34,12 @@ def unchanged(state: StateDict) -> StateDict:
     return state
 
 
-@dataclass(frozen=True)
+def nothing_to_finish(_: nn.Module, __: Mapping[str, Tensor]) -> list[str]:
+    """For a network that is complete once its weights are loaded."""
+    return []
+
+
+@dataclass(frozen=True, eq=False)
 class Architecture:
     """One network that we know: how to recognise it, read its sizes, and build it.
 
@@ -43,11 +54,18 @@ class Architecture:
         canonical: brings other spellings of the same network to the keys of `build`.
         output_range, input_range: the network's own pixel values.
         multiple: what height and width must be multiples of (translators, inpainters).
+        least: smallest height and width that the network runs at; 0 stands for four multiples.
         margin: pixels that the network's picture lacks on each side (translators).
         latent_shape: shape of one latent (generators, autoencoders).
         image_size: side of the pictures the network makes, or None when any size goes.
         channels: (input, output) image channels.
         assemble: image in native range and mask (1 = hole) → the network's input (inpainters).
+        classes: how many classes a conditional network draws; its forward takes `labels`, int64 N.
+        noise_shapes: H×W of each noise map that a forward pass draws, in order; forward takes `noise`.
+        truncation: "latent" where psi scales z; "network" where forward takes `psi` itself.
+        prior: false for codecs, whose latents of standard normal noise decode to nothing.
+        finish: takes what lay beside the weights (`latent_avg`) or completes what the file lacks, after
+            loading; returns warnings.
     """
 
     name: str
@@ -61,11 +79,17 @@ class Architecture:
     output_range: ValueRange = TANH
     input_range: ValueRange = TANH
     multiple: Callable[[Hyperparameters], int] = lambda _: 1
+    least: Callable[[Hyperparameters], int] = lambda _: 0
     margin: Callable[[Hyperparameters], int] = lambda _: 0
     latent_shape: Callable[[Hyperparameters], tuple[int, ...] | None] = lambda _: None
     image_size: Callable[[Hyperparameters], int | None] = lambda _: None
     channels: Callable[[Hyperparameters], tuple[int, int]] = lambda _: (3, 3)
     assemble: Callable[[Tensor, Tensor], Tensor] | None = None
+    classes: Callable[[Hyperparameters], int] = lambda _: 0
+    noise_shapes: Callable[[Hyperparameters], tuple[tuple[int, int], ...]] = lambda _: ()
+    truncation: Literal["latent", "network"] = "latent"
+    prior: bool = True
+    finish: Callable[[nn.Module, Mapping[str, Tensor]], list[str]] = nothing_to_finish
 
 
 @dataclass
@@ -82,17 +106,71 @@ class Opened:
     def parameters(self) -> int:
         return sum(p.numel() for p in self.network.parameters())
 
+    @property
+    def output_range(self) -> ValueRange:
+        """The architecture's, unless a config.json or the catalog knows better (hint `value_range`)."""
+        return BY_NAME.get(str(self.hints.get("value_range")), self.architecture.output_range)
+
+    @property
+    def input_range(self) -> ValueRange:
+        return BY_NAME.get(str(self.hints.get("value_range")), self.architecture.input_range)
+
 
 @cache
 def architectures() -> tuple[Architecture, ...]:
     """Every known architecture, in the order in which they are tried."""
-    from imgsynth.architectures import conv_vae, cyclegan_resnet, dcgan, lama
+    from imgsynth.architectures import (
+        animegan2,
+        aotgan,
+        autoencoder_kl,
+        biggan_deep,
+        conv_vae,
+        cyclegan_resnet,
+        dcgan,
+        deepfillv2,
+        fast_neural_style,
+        informative_drawings,
+        johko_cyclegan,
+        lama,
+        lightweight_gan,
+        migan,
+        mlp_gan,
+        mlp_vae,
+        pix2pix_unet,
+        pythae,
+        r3gan,
+        studiogan_resnet,
+        stylegan1,
+        stylegan2,
+        taesd,
+    )
 
-    return (dcgan.DCGAN, conv_vae.CONV_VAE, cyclegan_resnet.CYCLEGAN_RESNET, lama.LAMA)
-
-
-def shapes_of(state: Mapping[str, Tensor]) -> Shapes:
-    return {key: tuple(value.shape) for key, value in state.items()}
+    return (
+        dcgan.DCGAN,
+        mlp_gan.MLP_GAN,
+        lightweight_gan.LIGHTWEIGHT_GAN,
+        studiogan_resnet.STUDIOGAN_RESNET,
+        biggan_deep.BIGGAN_DEEP,
+        r3gan.R3GAN,
+        stylegan1.STYLEGAN1,
+        stylegan2.STYLEGAN2,
+        conv_vae.CONV_VAE,
+        mlp_vae.MLP_VAE,
+        pythae.PYTHAE,
+        taesd.TAESD_BARE,
+        taesd.AUTOENCODER_TINY,
+        autoencoder_kl.AUTOENCODER_KL,
+        cyclegan_resnet.CYCLEGAN_RESNET,
+        pix2pix_unet.PIX2PIX_UNET,
+        johko_cyclegan.JOHKO_CYCLEGAN,
+        informative_drawings.INFORMATIVE_DRAWINGS,
+        animegan2.ANIMEGAN2,
+        fast_neural_style.FAST_NEURAL_STYLE,
+        lama.LAMA,
+        aotgan.AOTGAN,
+        migan.MIGAN,
+        deepfillv2.DEEPFILLV2,
+    )
 
 
 def detect(state: StateDict) -> tuple[Architecture, StateDict] | None:
@@ -104,26 +182,48 @@ def detect(state: StateDict) -> tuple[Architecture, StateDict] | None:
     return None
 
 
-def open_state_dict(state: StateDict, hints: Hints | None = None) -> Opened:
-    """Builds the network a state dict belongs to and loads it strictly, upcast to float32, in eval mode.
+def recognise(state: StateDict, hints: Hints | None = None) -> tuple[Opened, StateDict]:
+    """Finds the architecture of a state dict and checks that it fits exactly; reads no values.
 
     Args:
-        state: clean tensors by key, of any float type.
+        state: tensors by key, on any device: those of the "meta" device, which hold no values, will do.
         hints: facts from a config.json or the catalog that no shape can tell.
+
+    Returns:
+        The network on the "meta" device, and the state dict as its keys spell it.
 
     Raises:
         UnknownArchitecture: no known network has these keys and shapes.
     """
     found = detect(state)
     if found is None:
-        raise explain_unknown(state)
+        raise explain_unknown(state, architectures())
     architecture, canonical = found
     hyperparameters, network = build(architecture, canonical, hints or {})
     canonical = with_batch_counters(network, canonical)
     require_equal_layout(architecture, network, canonical)
-    network.load_state_dict(upcast(canonical), strict=True, assign=True)
+    return Opened(architecture, hyperparameters, network, hints or {}), canonical
+
+
+def open_state_dict(
+    state: StateDict, hints: Hints | None = None, beside: Mapping[str, Tensor] | None = None
+) -> Opened:
+    """Builds the network a state dict belongs to and loads it strictly, upcast to float32, in eval mode.
+
+    Args:
+        state: clean tensors by key, of any float type; they are copied.
+        hints: facts from a config.json or the catalog that no shape can tell.
+        beside: tensors that lay beside the weights in the file, such as `latent_avg`.
+
+    Raises:
+        UnknownArchitecture: no known network has these keys and shapes.
+    """
+    opened, canonical = recognise(state, hints)
+    network = opened.network
+    network.load_state_dict(owned(canonical), strict=True, assign=True)
     network.requires_grad_(False).eval()
-    return Opened(architecture, hyperparameters, network, hints or {})
+    opened.warnings += opened.architecture.finish(network, beside or {})
+    return opened
 
 
 def build(architecture: Architecture, state: StateDict, hints: Hints) -> tuple[Hyperparameters, nn.Module]:
@@ -134,18 +234,15 @@ def build(architecture: Architecture, state: StateDict, hints: Hints) -> tuple[H
     """
     try:
         hyperparameters = architecture.read(shapes_of(state), hints)
+        if (architecture.image_size(hyperparameters) or 0) > LARGEST_SIDE:
+            raise ValueError("no network draws pictures of this size")
         with torch.device("meta"):
             return hyperparameters, architecture.build(**hyperparameters)
     except (LookupError, ValueError, TypeError, ArithmeticError, RuntimeError) as error:
         lacks = isinstance(error, KeyError)
         reason = f"it lacks {error.args[0]}" if lacks else "its sizes do not fit together"
         difference = differing(expected_shapes(architecture), shapes_of(state))
-        raise UnknownArchitecture(
-            f"This file is nearly a {architecture.name} network but not quite: {reason}, "
-            "so it cannot be loaded.",
-            architecture.name,
-            *difference,
-        ) from error
+        raise nearly(architecture.name, reason, *difference) from error
 
 
 def with_batch_counters(network: nn.Module, state: StateDict) -> StateDict:
@@ -158,76 +255,16 @@ def require_equal_layout(architecture: Architecture, network: nn.Module, state: 
     """Raises UnknownArchitecture unless keys and shapes are exactly the network's."""
     expected, found = shapes_of(network.state_dict()), shapes_of(state)
     if expected != found:
-        raise mismatch(architecture, expected, found)
+        missing, unexpected = differing(expected, found)
+        reason = first_difference(missing, unexpected)
+        raise nearly(architecture.name, reason, missing, unexpected)
 
 
-def upcast(state: StateDict) -> StateDict:
-    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+def owned(state: StateDict) -> StateDict:
+    """Copies in float32, out of the mapped file, which may be overwritten while a network lives."""
+    return {k: own(v) for k, v in state.items()}
 
 
-def expected_shapes(architecture: Architecture) -> Shapes:
-    with torch.device("meta"):
-        return shapes_of(architecture.build(**architecture.example).state_dict())
-
-
-def differing(expected: Shapes, found: Shapes) -> tuple[list[str], list[str]]:
-    """First keys only in `expected` and only in `found`, shapes attached; another shape counts as both."""
-    missing = [describe_key(k, s) for k, s in expected.items() if found.get(k) != s]
-    unexpected = [describe_key(k, s) for k, s in found.items() if expected.get(k) != s]
-    return missing[:SHOWN_KEYS], unexpected[:SHOWN_KEYS]
-
-
-def describe_key(key: str, shape: tuple[int, ...]) -> str:
-    return f"{key} {list(shape)}"
-
-
-def mismatch(architecture: Architecture, expected: Shapes, found: Shapes) -> UnknownArchitecture:
-    missing, unexpected = differing(expected, found)
-    return UnknownArchitecture(
-        f"This file is nearly a {architecture.name} network but not quite: "
-        f"{first_difference(missing, unexpected)}, so it cannot be loaded.",
-        architecture.name,
-        missing,
-        unexpected,
-    )
-
-
-def first_difference(missing: list[str], unexpected: list[str]) -> str:
-    if missing and unexpected:
-        return f"it has {shown(unexpected[0])} where {missing[0]} is expected"
-    return f"it lacks {missing[0]}" if missing else f"it also has {shown(unexpected[0])}"
-
-
-def shown(key: str) -> str:
-    """A key as a sentence can hold it: a stranger chose it, at any length."""
-    printable = "".join(c if c.isprintable() else "?" for c in key[:SHOWN_LENGTH])
-    return printable + ("…" if len(key) > SHOWN_LENGTH else "")
-
-
-def pattern(key: str) -> str:
-    """A key with its numbers blanked, so that networks of other depths look alike."""
-    return re.sub(r"\d+", "N", key)
-
-
-def likeness(expected: Shapes, found: Shapes) -> float:
-    """Jaccard index of (key pattern, number of dimensions) pairs, in [0, 1]."""
-    a = {(pattern(k), len(s)) for k, s in expected.items()}
-    b = {(pattern(k), len(s)) for k, s in found.items()}
-    return len(a & b) / max(1, len(a | b))
-
-
-def explain_unknown(state: StateDict) -> UnknownArchitecture:
-    """The error for a state dict that no detector accepts: the nearest architecture and what differs."""
-    found = shapes_of(state)
-    scored = [(likeness(expected_shapes(a), shapes_of(a.canonical(state))), a) for a in architectures()]
-    score, nearest = max(scored, key=lambda pair: pair[0])
-    missing, unexpected = differing(expected_shapes(nearest), found)
-    known = ", ".join(a.name for a in architectures())
-    reason = (
-        f"the nearest is {nearest.name}, but {first_difference(missing, unexpected)}"
-        if score
-        else f"its keys, such as {shown(next(iter(found), 'none at all'))}, are like none of {known}"
-    )
-    return UnknownArchitecture(
-        f"This file belongs to no network that imgsynth knows: {reason}.", nearest.name, missing, unexpected
-    )
+def own(tensor: Tensor) -> Tensor:
+    kind = torch.float32 if tensor.is_floating_point() else tensor.dtype
+    return tensor.detach().to(kind, copy=True, memory_format=torch.contiguous_format)

@@ -60,6 +60,7 @@ def unwrap(loaded: Mapping[Any, Any]) -> Unwrapped:
         SeveralNetworksError: see there.
     """
     result = Unwrapped({})
+    loaded = _flat_optimizer(loaded)
     for _ in range(DEEPEST):
         name = _container_of(loaded)
         if name is None:
@@ -72,6 +73,19 @@ def unwrap(loaded: Mapping[Any, Any]) -> Unwrapped:
         label, result.tensors = step
         result.taken_off.append(label)
     return result
+
+
+def _flat_optimizer(loaded: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """An optimizer's state with keys such as `state.0.exp_avg`, so that it can be told what it is."""
+    groups, states = loaded.get("param_groups"), loaded.get("state")
+    if not isinstance(groups, list) or not isinstance(states, Mapping):
+        return loaded
+    return {
+        f"state.{index}.{name}": value
+        for index, state in states.items()
+        if isinstance(state, Mapping)
+        for name, value in state.items()
+    }
 
 
 def _container_of(level: Mapping[Any, Any]) -> str | None:

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
+from torchvision.transforms.v2.functional import center_crop
 
 from imgsynth.errors import BadRequest, TaskNotOffered
-from imgsynth.families import Autoencoder, LatentModel, Model
+from imgsynth.families import Autoencoder, Codec, LatentModel, Model
 from imgsynth.imaging.read import Photo
 from imgsynth.imaging.record import Record
 from imgsynth.runtime.device import memory_guard
@@ -18,6 +20,9 @@ from imgsynth.tasks.paths import latent_at, positions
 from imgsynth.tasks.pictures import make_record, to_batch, to_images
 from imgsynth.tasks.requests import PHOTO, InterpolateRequest
 from imgsynth.tasks.sample import latent_model
+
+# Walks between photos are videos: larger frames would only be slower to draw and to play.
+LONGEST_SIDE = 512
 
 
 def interpolate(
@@ -35,9 +40,7 @@ def interpolate(
     drawer = latent_model(model, "interpolate")
     walk = walk_latents(drawer, request, photos)
     for chunk in walk.split(drawer.batch):
-        with memory_guard():
-            images = to_images(drawer.render(chunk))
-        yield from images
+        yield from drawn(drawer, request, chunk)
 
 
 def frame(model: Model, request: InterpolateRequest, index: int, photos: Sequence[Photo] = ()) -> Image.Image:
@@ -50,13 +53,19 @@ def frame(model: Model, request: InterpolateRequest, index: int, photos: Sequenc
     if not 0 <= index < request.frames:
         raise BadRequest(f"This walk has frames 0 to {request.frames - 1}; there is no frame {index}.")
     walk = walk_latents(drawer, request, photos)
+    return drawn(drawer, request, walk[index : index + 1])[0]
+
+
+def drawn(model: LatentModel, request: InterpolateRequest, latents: Tensor) -> list[Image.Image]:
+    """The frames at these latents."""
+    labels = None if request.label is None else [request.label] * len(latents)
     with memory_guard():
-        return to_images(drawer.render(walk[index : index + 1]))[0]
+        return to_images(model.render(latents, psi=request.psi, labels=labels))
 
 
 def walk_latents(model: LatentModel, request: InterpolateRequest, photos: Sequence[Photo]) -> Tensor:
-    """The latents of all frames, float32 frames×latent_shape; truncated already, computed in float64."""
-    points = keyframe_latents(model, request, photos).double().numpy() * request.psi
+    """The latents of all frames, float32 frames×latent_shape, computed in float64."""
+    points = keyframe_latents(model, request, photos).double().numpy()
     places = positions(len(points), request.frames, request.loop)
     latents = np.stack([latent_at(points, float(p), request.path, request.loop) for p in places])
     return torch.from_numpy(latents).float()
@@ -70,16 +79,41 @@ def keyframe_latents(model: LatentModel, request: InterpolateRequest, photos: Se
         raise TaskNotOffered(
             f"{model.identity.id} cannot take photos as keyframes; use seeds, or an autoencoder."
         )
-    waiting = iter(photos)
-    return torch.cat(
-        [encoded(model, next(waiting)) if k == PHOTO else model.latents([int(k)]) for k in request.keyframes]
-    )
+    seeds = [int(k) for k in request.keyframes if k != PHOTO]
+    drawn_latents = iter(model.latents(seeds) if seeds else ())
+    encoded_photos = iter(encoded(model, photos))
+    return torch.stack([next(encoded_photos if k == PHOTO else drawn_latents) for k in request.keyframes])
 
 
-def encoded(model: LatentModel, photo: Photo) -> Tensor:
+def encoded(model: LatentModel, photos: Sequence[Photo]) -> list[Tensor]:
+    """One latent for each photo; of one shape, whatever the photos' sizes."""
+    if not photos:
+        return []
     assert isinstance(model, Autoencoder)
+    batches = [to_batch(photo) for photo in photos]
+    if isinstance(model, Codec):
+        size = frame_size(photos[0], model.multiple, model.least)
+        batches = [filling(batch, size) for batch in batches]
     with memory_guard():
-        return model.encode(to_batch(photo))
+        return [model.encode(batch)[0] for batch in batches]
+
+
+def frame_size(photo: Photo, multiple: int, least: int) -> tuple[int, int]:
+    """Height and width of a walk between photos: the first one's aspect, no side above LONGEST_SIDE."""
+    scale = min(1.0, LONGEST_SIDE / max(photo.height, photo.width))
+    height, width = (
+        max(least, round(side * scale / multiple) * multiple) for side in (photo.height, photo.width)
+    )
+    return height, width
+
+
+def filling(batch: Tensor, size: tuple[int, int]) -> Tensor:
+    """The middle of N×C×H×W at the aspect of `size`, scaled to it with antialiasing."""
+    height, width = batch.shape[-2:]
+    scale = min(height / size[0], width / size[1])
+    tall, wide = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    middle = center_crop(batch, [tall, wide])
+    return F.interpolate(middle, size=size, mode="bilinear", antialias=True).clamp(0, 1)
 
 
 def walk_record(model: Model, request: InterpolateRequest, photos: Sequence[Photo] = ()) -> Record:

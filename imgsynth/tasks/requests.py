@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,6 +25,10 @@ Psi = Annotated[
         description="Truncation: 1 draws from the whole model, less stays nearer to its average picture.",
     ),
 ]
+Label = Annotated[
+    int | None,
+    Field(ge=0, description="Class to draw, for checkpoints that know classes; all in turn if unsaid."),
+]
 PathKind = Literal["slerp", "lerp", "spline"]
 
 
@@ -40,9 +45,7 @@ class SampleRequest(Request):
         min_length=1, max_length=MOST_SEEDS, description="One picture is drawn per seed."
     )
     psi: Psi = 1.0
-    label: int | None = Field(
-        default=None, ge=0, description="Class to draw, for checkpoints that know classes."
-    )
+    label: Label = None
 
 
 class InterpolateRequest(Request):
@@ -59,6 +62,7 @@ class InterpolateRequest(Request):
     loop: bool = Field(default=False, description="Whether the last keyframe leads back to the first.")
     fps: int = Field(default=30, ge=1, le=120, description="Frames per second of the video.")
     psi: Psi = 1.0
+    label: int | None = Field(default=None, ge=0, description="Class to draw; the first if unsaid.")
 
 
 class TranslateRequest(Request):
@@ -133,6 +137,31 @@ def check_range(first: int, last: int, room: int) -> None:
         raise BadRequest(f"Seeds end at {LARGEST_SEED}; {last} is too large.")
     if last - first >= room:
         raise BadRequest(f"At most {MOST_SEEDS} seeds can be drawn at once; give fewer.")
+
+
+def parse_keyframes(
+    text: str, is_photo: Callable[[str], bool] = PHOTO.__eq__
+) -> tuple[list[int | Literal["photo"]], list[str]]:
+    """`1,5-6,photo` → [1, 5, 6, "photo"], and the parts that stand for photos, in order.
+
+    Args:
+        is_photo: whether a part stands for a photo; one that does is taken for no seed.
+
+    Raises:
+        BadRequest: a part is neither.
+    """
+    points: list[int | Literal["photo"]] = []
+    photos: list[str] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        if is_photo(part):
+            points.append(PHOTO)
+            photos.append(part)
+        elif SEED_PART.fullmatch(part):
+            points += parse_seeds(part)
+        else:
+            name = PurePath(part).name[:60]
+            raise BadRequest(f"Keyframes are seeds and photos; {name} is no seed and no photo that is there.")
+    return points, photos
 
 
 def show_seeds(seeds: Sequence[int]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from imgsynth.errors import BadRequest
 from imgsynth.families import LatentModel, Model, require_task
 from imgsynth.imaging.grid import make_grid
 from imgsynth.runtime.device import memory_guard
@@ -25,18 +24,27 @@ def sample(model: Model, request: SampleRequest) -> Iterator[Picture]:
 
     Raises:
         TaskNotOffered: the model draws nothing from seeds.
-        BadRequest: a class was asked of a model without classes.
+        BadRequest: the model has no such class.
     """
     drawer = latent_model(model, "sample")
-    if request.label is not None:
-        raise BadRequest(f"{model.identity.id} knows no classes; leave the label out.")
     for start in range(0, len(request.seeds), drawer.batch):
         seeds = request.seeds[start : start + drawer.batch]
+        labels = labels_of(drawer, seeds, request.label)
         with memory_guard():
-            images = to_images(drawer.render(drawer.latents(seeds), psi=request.psi))
-        for seed, image in zip(seeds, images, strict=True):
-            record = make_record(model, "sample", {"seed": seed, **shared(request)})
+            batch = drawer.render(
+                drawer.latents(seeds), psi=request.psi, labels=labels, noise=drawer.noise(seeds)
+            )
+        for i, (seed, image) in enumerate(zip(seeds, to_images(batch), strict=True)):
+            label = {} if labels is None else {"label": labels[i]}
+            record = make_record(model, "sample", {"seed": seed, **shared(request), **label})
             yield Picture(image, record, f"seed{seed:08d}")
+
+
+def labels_of(model: LatentModel, seeds: Sequence[int], label: int | None) -> list[int] | None:
+    """A class for each seed: the one asked for, else all in turn by seed; None for a model without classes."""
+    if label is not None:
+        return model.checked_labels([label] * len(seeds), len(seeds))
+    return [seed % model.classes for seed in seeds] if model.classes else None
 
 
 def shared(request: SampleRequest) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from imgsynth.errors import BadRequest
-from imgsynth.families import Model, Translator, require_task
+from imgsynth.families import Codec, Model, Translator, require_task
 from imgsynth.imaging.read import Photo
 from imgsynth.runtime.device import memory_guard
 from imgsynth.tasks.pictures import Picture, make_record, to_batch, to_pixels
@@ -33,7 +33,7 @@ def translate(model: Model, request: TranslateRequest, photo: Photo) -> Picture:
         BadRequest: the photo is too large.
     """
     require_task(model, "translate")
-    assert isinstance(model, Translator)
+    assert isinstance(model, Translator | Codec)
     check_size(photo)
     batch = to_batch(photo)
     with memory_guard():

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from imgsynth.architectures.lama import LAMA, LaMaGenerator, assemble
+from imgsynth.architectures.registry import Hyperparameters
 from imgsynth.imaging.masks import random_boxes, random_strokes
 from imgsynth.training import losses
 from imgsynth.training.data import load
@@ -39,7 +40,11 @@ class InpaintRecipe(Recipe):
         self.size, self.width = settings.size or 128, settings.width or 32
         self.batch = settings.batch or 4
         self.images = load(settings.data, self.size * 3 // 2, False, settings.holdout)
-        self.hyperparameters = {"width": self.width, "blocks": BLOCKS, "global_channels": self.width * 6}
+        self.hyperparameters: Hyperparameters = {
+            "width": self.width,
+            "blocks": BLOCKS,
+            "global_channels": self.width * 6,
+        }
         generator = LaMaGenerator(**self.hyperparameters)
         start_as_identity(generator)
         if settings.init:

@@ -1,0 +1,211 @@
+"""Latent → picture, and picture → latent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from imgsynth.errors import BadRequest, TaskNotOffered
+from imgsynth.families.model import Model
+from imgsynth.seeds import LARGEST_SEED
+
+Noise = Sequence[Tensor]
+
+
+def random_state(seed: int) -> np.random.RandomState:
+    """The random numbers of a seed: first its latent, then its noise maps.
+
+    Raises:
+        BadRequest: the seed lies outside 0 … 2³²−1.
+    """
+    if not 0 <= seed <= LARGEST_SEED:
+        raise BadRequest(f"Seeds are whole numbers from 0 to {LARGEST_SEED}, not {seed}.")
+    return np.random.RandomState(seed)
+
+
+def standard_normal(state: np.random.RandomState, shape: Sequence[int]) -> Tensor:
+    return torch.from_numpy(state.randn(*shape)).float()
+
+
+class LatentModel(Model):
+    """A model that draws pictures from latents with a standard normal prior."""
+
+    offers = ("sample", "interpolate")
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of one latent.
+
+        Raises:
+            TaskNotOffered: the model has no latents of a fixed shape to draw from.
+        """
+        shape = self.architecture.latent_shape(self.opened.hyperparameters)
+        if shape is None:
+            raise TaskNotOffered(
+                f"{self.identity.id} draws nothing from seeds: it rebuilds photos, so give photos."
+            )
+        return shape
+
+    @property
+    def classes(self) -> int:
+        """How many classes it can be asked for; 0 where it knows none."""
+        return self.architecture.classes(self.opened.hyperparameters)
+
+    @property
+    def noise_shapes(self) -> tuple[tuple[int, int], ...]:
+        """H×W of each noise map that a picture needs besides its latent."""
+        return self.architecture.noise_shapes(self.opened.hyperparameters)
+
+    @property
+    def batch(self) -> int:
+        """The one batch size this model runs at: one shape gives a seed the same bits in any company."""
+        size = self.image_size or 256
+        base = 8 if size <= 128 else 4 if size <= 256 else 1
+        return base * 4 if self.device.type == "cuda" else base
+
+    def latents(self, seeds: Sequence[int]) -> Tensor:
+        """Latents as the field's tools draw them: `numpy.random.RandomState(seed).randn(1, z_dim)`.
+
+        Returns:
+            float32 N×latent_shape on the CPU, one row per seed, whatever the batch, device or order.
+
+        Raises:
+            BadRequest: a seed lies outside 0 … 2³²−1.
+        """
+        shape = self.latent_shape
+        return torch.stack([standard_normal(random_state(s), shape) for s in seeds])
+
+    def noise(self, seeds: Sequence[int]) -> list[Tensor]:
+        """The noise maps of seeds, drawn after their latents: float32 N×1×H×W each; none where unused."""
+        if not self.noise_shapes:
+            return []
+        return [torch.stack(maps) for maps in zip(*(self._noise_of(s) for s in seeds), strict=True)]
+
+    def _noise_of(self, seed: int) -> list[Tensor]:
+        state = random_state(seed)
+        standard_normal(state, self.latent_shape)
+        return [standard_normal(state, (1, *shape)) for shape in self.noise_shapes]
+
+    def decode(self, z: Tensor, **conditions: Any) -> Tensor:
+        """Latents on the device → native pictures."""
+        return self.network(z, **conditions)
+
+    @torch.inference_mode()
+    def render(
+        self, z: Tensor, psi: float = 1.0, labels: Sequence[int] | None = None, noise: Noise | None = None
+    ) -> Tensor:
+        """Latents → float32 N×3×H×W in [0, 1].
+
+        Args:
+            z: float32 N×latent_shape.
+            psi: truncation: latents move towards their mean (Marchesi 2017; Karras et al. 2019;
+                Brock et al. 2019).
+            labels: a class for each latent, where the model knows classes; the first one if unsaid.
+            noise: from `noise`, where the model uses any; the maps of seed 0 if unsaid, so that a walk
+                does not flicker.
+
+        Raises:
+            BadRequest: there is no such class.
+        """
+        labels = self.checked_labels(labels, len(z))
+        maps = [m.expand(len(z), -1, -1, -1) for m in self.noise([0])] if noise is None else noise
+        parts = []
+        for start in range(0, len(z), self.batch):
+            rows = slice(start, start + self.batch)
+            parts.append(self._render_padded(z[rows], psi, labels[rows], [m[rows] for m in maps]))
+        return torch.cat(parts)
+
+    def checked_labels(self, labels: Sequence[int] | None, count: int) -> list[int]:
+        """One class for each latent.
+
+        Raises:
+            BadRequest: the model knows no classes, or not this one.
+        """
+        if labels is None:
+            return [0] * count
+        if not self.classes:
+            raise BadRequest(f"{self.identity.id} knows no classes; leave the label out.")
+        for label in labels:
+            if not 0 <= label < self.classes:
+                raise BadRequest(f"{self.identity.id} knows classes 0 to {self.classes - 1}, not {label}.")
+        return list(labels)
+
+    def _render_padded(self, z: Tensor, psi: float, labels: Sequence[int], noise: Noise) -> Tensor:
+        missing = self.batch - len(z)
+        conditions: dict[str, Any] = {}
+        if self.architecture.truncation == "network":
+            conditions["psi"] = psi
+        else:
+            z = z * psi
+        if self.classes:
+            conditions["labels"] = torch.tensor([*labels, *([0] * missing)]).to(self.device)
+        if noise:
+            conditions["noise"] = [padded(m, missing).to(self.device) for m in noise]
+        with self.running():
+            native = self.decode(padded(z, missing).to(self.device), **conditions)
+        return self.to_unit(native)[: len(z)]
+
+
+def padded(rows: Tensor, missing: int) -> Tensor:
+    """Zeros after the last row, until the batch is full."""
+    return torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])])
+
+
+class Generator(LatentModel):
+    """Noise → picture."""
+
+
+class Autoencoder(LatentModel):
+    """Picture ↔ latent, with a prior to sample from."""
+
+    def decode(self, z: Tensor, **conditions: Any) -> Tensor:
+        network: Any = self.network
+        return network.decode(z)
+
+    @torch.inference_mode()
+    def encode(self, photos: Tensor) -> Tensor:
+        """Photos → the mean of their latents.
+
+        Args:
+            photos: float32 N×3×H×W in [0, 1]; any size. A model of one size sees the middle square, scaled.
+        """
+        size = self.image_size
+        fitted = self.padded(photos) if size is None else middle_square(photos, size)
+        network: Any = self.network
+        with self.running():
+            # One at a time: a photo's latent does not depend on its company.
+            means = [network.encode(self.from_unit(p[None]))[0] for p in fitted]
+        return torch.cat(means).float().cpu()
+
+
+class Codec(Autoencoder):
+    """Picture ↔ latent, without a prior: it rebuilds photos, and blends two, at any size."""
+
+    offers = ("interpolate", "translate")
+
+    @property
+    def batch(self) -> int:
+        """Pictures of any size: one at a time."""
+        return 1
+
+    @torch.inference_mode()
+    def translate(self, photos: Tensor) -> Tensor:
+        """What is left of photos after encoding and decoding: float32 N×3×H×W in [0, 1], the same shape."""
+        height, width = photos.shape[-2:]
+        return self.render(self.encode(photos))[..., :height, :width]
+
+
+def middle_square(photos: Tensor, size: int) -> Tensor:
+    """The largest middle square of N×C×H×W, scaled to size×size with antialiasing."""
+    height, width = photos.shape[-2:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = photos[..., top : top + side, left : left + side]
+    if side == size:
+        return square
+    return F.interpolate(square, size=(size, size), mode="bilinear", antialias=True).clamp(0, 1)
