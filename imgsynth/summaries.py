@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
+from imgsynth.checkpoints.access import OWNER, Access
 from imgsynth.checkpoints.catalog import Checkpoint, Task, availability, available, bundled_path
-from imgsynth.checkpoints.fetch import OWNER, Access
 from imgsynth.errors import BadRequest
+
+if TYPE_CHECKING:
+    from imgsynth.runtime.opening import Inspected
 
 TASKS = get_args(Task)
 
@@ -42,21 +45,23 @@ def row(checkpoint: Checkpoint) -> dict[str, Any]:
 def inspection(
     checkpoint: Checkpoint, access: Access = OWNER, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, Any]:
-    """Opens a checkpoint on the CPU and tells what it holds.
+    """Tells what a checkpoint holds; of a safetensors file on the Hub only the header is read.
 
     Raises:
         ImgsynthError: with the reason in one sentence.
     """
-    # Listing models is quick; opening one needs torch.
-    import torch
+    # Listing models is quick; looking into one needs torch.
+    from imgsynth.runtime.opening import inspect_checkpoint
 
-    from imgsynth.families import Identity, wrap
-    from imgsynth.runtime.opening import open_file
+    return facts_of(inspect_checkpoint(checkpoint, progress, access))
 
-    inspected = open_file(checkpoint, progress, access)
-    opened, fetched = inspected.opened, inspected.fetched
+
+def facts_of(inspected: Inspected) -> dict[str, Any]:
+    """What is told of a checkpoint that has been looked into."""
+    from imgsynth.families import tasks_of
+
+    opened = inspected.opened
     architecture, hyperparameters = opened.architecture, opened.hyperparameters
-    identity = Identity(checkpoint.id, checkpoint.source, fetched.file, fetched.revision, fetched.sha256)
     shape = architecture.latent_shape(hyperparameters)
     return {
         "architecture": architecture.name,
@@ -65,11 +70,16 @@ def inspection(
         "parameters": opened.parameters,
         "resolution": architecture.image_size(hyperparameters),
         "latent": None if shape is None else list(shape),
-        "value_range": architecture.output_range.name,
-        "sha256": fetched.sha256,
-        "bytes": fetched.bytes,
-        "tasks": list(wrap(opened, identity, torch.device("cpu"), "fp32").tasks),
+        "value_range": opened.output_range.name,
+        "sha256": inspected.sha256,
+        "bytes": inspected.bytes,
+        "tasks": list(tasks_of(opened)),
         "warnings": inspected.warnings,
         "title": architecture.title,
         "unwrapped": list(inspected.unwrapped),
+        "classes": architecture.classes(hyperparameters),
+        "file": inspected.file,
+        "revision": inspected.revision,
+        "verified": inspected.verified,
+        "downloaded": inspected.downloaded,
     }

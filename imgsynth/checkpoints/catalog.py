@@ -16,6 +16,9 @@ Task = Literal["sample", "interpolate", "translate", "inpaint"]
 Source = Literal["bundled", "hub", "file", "upload"]
 Availability = Literal["bundled", "cached", "download"]
 
+# Where a row leaves the file to the repository, it is one of these.
+USUAL_FILES = ("model.safetensors", "diffusion_pytorch_model.safetensors", "pytorch_model.bin")
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -85,17 +88,47 @@ def availability(checkpoint: Checkpoint) -> Availability:
 def _in_hub_cache(checkpoint: Checkpoint) -> bool:
     import huggingface_hub
 
-    if not checkpoint.repo or not checkpoint.file:
-        return False
-    found = huggingface_hub.try_to_load_from_cache(
-        checkpoint.repo, checkpoint.file, revision=checkpoint.revision
+    files = [checkpoint.file] if checkpoint.file else USUAL_FILES
+    found = (
+        huggingface_hub.try_to_load_from_cache(str(checkpoint.repo), file, revision=checkpoint.revision)
+        for file in files
     )
-    return isinstance(found, str)
+    return any(isinstance(path, str) for path in found)
+
+
+@cache
+def _shipped_text() -> str:
+    return Path(__file__).with_name("catalog.toml").read_text(encoding="utf-8")
 
 
 @cache
 def _shipped_catalog() -> dict[str, Checkpoint]:
-    return parse_catalog(Path(__file__).with_name("catalog.toml").read_text(encoding="utf-8"))
+    return parse_catalog(_shipped_text())
+
+
+def known_file(sha256: str) -> Mapping[str, Any]:
+    """Facts about a file that is known by its sha256 alone, wherever it comes from; {} for any other."""
+    return _known_files().get(sha256, {})
+
+
+@cache
+def _known_files() -> dict[str, Mapping[str, Any]]:
+    return parse_known_files(_shipped_text())
+
+
+def parse_known_files(text: str) -> dict[str, Mapping[str, Any]]:
+    """Reads `[[known_file]]` tables: hints by sha256.
+
+    Raises:
+        ValueError: naming the row that is wrong.
+    """
+    known: dict[str, Mapping[str, Any]] = {}
+    for number, row in enumerate(tomllib.loads(text).get("known_file", []), start=1):
+        sha256, hints = row.get("sha256", ""), row.get("hints")
+        if not re.fullmatch(r"[0-9a-f]{64}", sha256) or not isinstance(hints, dict) or "about" not in row:
+            raise ValueError(f"Known file {number} of the catalog needs a sha256, 'about' and hints.")
+        known[sha256] = hints
+    return known
 
 
 def parse_catalog(text: str) -> dict[str, Checkpoint]:
@@ -138,7 +171,7 @@ def _rules(checkpoint: Checkpoint) -> dict[str, bool]:
     return {
         "an id is made of a-z, 0-9 and '-'": bool(re.fullmatch(r"[a-z0-9-]+", c.id)),
         "a row names at least one task": bool(c.tasks),
-        "a row names its file": bool(c.file),
+        "a bundled row names its file": bool(c.file) or c.source != "bundled",
         "a row is 'bundled' or on the 'hub'": c.source in ("bundled", "hub"),
         "exactly the rows of the hub name a repo": (c.source == "hub") == bool(c.repo),
         "a pinned revision has 40 hex digits": bool(re.fullmatch(r"[0-9a-f]{40}", c.revision or "0" * 40)),

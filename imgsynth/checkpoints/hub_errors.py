@@ -7,6 +7,7 @@ import errno
 import huggingface_hub
 from huggingface_hub import errors as hub
 
+from imgsynth.checkpoints.cache import cached_files
 from imgsynth.checkpoints.catalog import Checkpoint
 from imgsynth.errors import CheckpointNotFound, DownloadFailed, ImgsynthError
 
@@ -19,6 +20,7 @@ FAILURES: tuple[type[Exception], ...] = (
     hub.EntryNotFoundError,
     TransportError,
 )
+MOST_NAMED = 4
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -57,26 +59,40 @@ def _not_reached(error: hub.LocalEntryNotFoundError, checkpoint: Checkpoint) -> 
         return _by_status(reason.response.status_code, checkpoint)
     if isinstance(reason, hub.FileMetadataError):
         return DownloadFailed(
-            "The server did not answer as the Hub does: check HF_ENDPOINT and the proxy of this network."
+            f"Asked for {_name(checkpoint)}, the server did not answer as the Hub does: "
+            "check HF_ENDPOINT and the proxy of this network."
         )
     return _unreachable(checkpoint)
 
 
 def _offline(checkpoint: Checkpoint) -> DownloadFailed:
     return DownloadFailed(
-        f"{_name(checkpoint)} is not in the cache and HF_HUB_OFFLINE is set, so nothing is downloaded: "
-        "unset it, or download the file beforehand."
+        f"{_name(checkpoint)} is not on this machine, and downloads are switched off (HF_HUB_OFFLINE): "
+        f"{_what_is_here()}."
     )
+
+
+def _what_is_here() -> str:
+    names = list(dict.fromkeys(c.name for c in cached_files()))
+    if not names:
+        return "switch them on, or choose a bundled checkpoint"
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"of the Hub's, {', '.join(names[:MOST_NAMED])}{more} can be opened"
 
 
 def _by_status(status: int, checkpoint: Checkpoint) -> DownloadFailed:
     known = {
-        401: "The Hub did not accept the token: renew it with 'hf auth login', or unset HF_TOKEN.",
+        401: f"The Hub did not accept the token for {checkpoint.repo}: "
+        "renew it with 'hf auth login', or unset HF_TOKEN.",
         403: f"This account may not read {checkpoint.repo}: ask for access on its Hub page.",
-        429: "The Hub asks to slow down: wait a few minutes, or sign in with 'hf auth login'.",
+        429: f"The Hub asks to slow down before it sends {_name(checkpoint)}: "
+        "wait a few minutes, or sign in with 'hf auth login'.",
     }
     if status >= 500:
-        return DownloadFailed(f"The Hub has trouble of its own ({status}): try again in a few minutes.")
+        return DownloadFailed(
+            f"The Hub could not send {_name(checkpoint)} for trouble of its own ({status}): "
+            "try again in a few minutes."
+        )
     refused = f"The Hub refused to send {_name(checkpoint)} ({status}): try again later."
     return DownloadFailed(known.get(status, refused))
 
@@ -92,9 +108,7 @@ def _on_this_machine(error: Exception, checkpoint: Checkpoint) -> DownloadFailed
         return DownloadFailed("The Hub cache cannot be written to: set HF_HOME to a folder that can.")
     if isinstance(error, (ConnectionError, TimeoutError, TransportError)):
         return _unreachable(checkpoint)
-    return DownloadFailed(
-        f"The download of {_name(checkpoint)} broke off: try again, it goes on where it stopped."
-    )
+    return DownloadFailed(f"The download of {_name(checkpoint)} broke off: try again.")
 
 
 def _unreachable(checkpoint: Checkpoint) -> DownloadFailed:

@@ -39,7 +39,7 @@ class Loaded:
     """A clean state dict.
 
     Attributes:
-        tensors: by key, on the CPU, in the file's own number type, in memory of their own.
+        tensors: by key, on the CPU, in the file's own number type, mapped from the file where it can be.
         unwrapped: containers and prefixes that were taken off, outermost first.
         metadata: the header's text fields, of safetensors only.
         beside: tensors that lay beside a container, such as `latent_avg` beside `g_ema`.
@@ -64,6 +64,21 @@ def read_state_dict(path: str | Path) -> Loaded:
     if path.stat().st_size > LARGEST:
         raise _too_large(path)
     loaded, metadata = _read_safetensors(path) if kind == "safetensors" else (_read_torch(path, kind), {})
+    found = unwrapped(path, loaded, metadata)
+    if any(tensor.is_meta for tensor in found.tensors.values()):
+        raise CheckpointUnreadable(f"{path.name} was saved without values: ask for the file with weights.")
+    return found
+
+
+def unwrapped(path: Path, loaded: Mapping[Any, Any], metadata: Mapping[str, str] | None = None) -> Loaded:
+    """What a file holds once its containers and prefixes are taken off.
+
+    Args:
+        path: the file's name, for the sentence.
+
+    Raises:
+        CheckpointUnreadable: there are no weights in it, several networks, or too much of them.
+    """
     try:
         found = unwrap(loaded)
     except SeveralNetworksError as error:
@@ -72,7 +87,7 @@ def read_state_dict(path: str | Path) -> Loaded:
             f"{path.name} holds several networks ({names}): save the one you want as a file of its own."
         ) from error
     _check(path, {**found.beside, **found.tensors}, found.tensors)
-    return Loaded(_own(found.tensors), tuple(found.taken_off), metadata, _own(found.beside))
+    return Loaded(_plain(found.tensors), tuple(found.taken_off), dict(metadata or {}), _plain(found.beside))
 
 
 def _read_safetensors(path: Path) -> tuple[Mapping[Any, Any], dict[str, str]]:
@@ -148,19 +163,18 @@ def _check(path: Path, tensors: Mapping[str, Tensor], weights: Mapping[str, Tens
     if not weights:
         raise _no_tensors(path)
     for key, tensor in tensors.items():
-        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+        if tensor.layout != torch.strided or tensor.is_quantized:
             raise CheckpointUnreadable(
-                f"{path.name} stores {plain(key)} sparse, quantised or without values: "
-                "ask for plain float weights."
+                f"{path.name} stores {plain(key)} sparse or quantised: ask for plain float weights."
             )
     # A tensor of stride 0 takes no room in the file and any amount of it once copied.
     if sum(t.numel() * t.element_size() for t in tensors.values()) > LARGEST:
         raise _too_large(path)
 
 
-def _own(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Copies out of the mapped file, which may be overwritten while a model lives."""
-    return {k: v.detach().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Parameters as tensors like any other."""
+    return {key: tensor.detach() for key, tensor in tensors.items()}
 
 
 def _no_tensors(path: Path) -> CheckpointUnreadable:

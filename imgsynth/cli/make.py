@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +13,7 @@ from imgsynth.cli.shared import (
     PICTURES,
     Checkpoint,
     Common,
+    Label,
     Psi,
     check_ending,
     check_video_name,
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from imgsynth.tasks.pictures import Picture
     from imgsynth.tasks.requests import TranslateRequest
 
-SEEDS = re.compile(r"\d+(-\d+)?")
-
 
 def sample(
     common: Common,
@@ -45,7 +43,7 @@ def sample(
     seeds: Annotated[str, typer.Option(metavar="1,2,5-10", help="One picture is drawn per seed.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for seed00000000.png and so on.")],
     psi: Psi = "1",
-    label: Annotated[str | None, typer.Option(metavar="N", help="Class to draw, if there are any.")] = None,
+    label: Label = None,
     grid: Annotated[Path | None, typer.Option(metavar="FILE", help="All pictures on one sheet, too.")] = None,
 ) -> None:
     """Draw one picture per seed."""
@@ -94,43 +92,29 @@ def interpolate(
     loop: Annotated[bool, typer.Option("--loop", help="Let the last point lead back to the first.")] = False,
     fps: Annotated[str, typer.Option(metavar="N", help="Frames per second.")] = "30",
     psi: Psi = "1",
+    label: Label = None,
 ) -> None:
     """Walk through the latents of seeds and photos, as a video."""
     from imgsynth.tasks.interpolate import interpolate as walk
     from imgsynth.tasks.interpolate import walk_record
-    from imgsynth.tasks.requests import InterpolateRequest, make_request
+    from imgsynth.tasks.requests import InterpolateRequest, make_request, parse_keyframes
 
-    points, paths = parse_keyframes(keyframes)
+    points, paths = parse_keyframes(keyframes, lambda part: Path(part).is_file())  # a file wins over a seed
     request = make_request(
-        InterpolateRequest, keyframes=points, frames=frames, path=path, loop=loop, fps=fps, psi=psi
+        InterpolateRequest,
+        keyframes=points,
+        frames=frames,
+        path=path,
+        loop=loop,
+        fps=fps,
+        psi=psi,
+        label=label,
     )
     check_video_name(out)
-    photos = read_photos(paths)
+    photos = read_photos([Path(path) for path in paths])
     model = open_model(common, checkpoint)
     images = walk(model, request, photos)
     write_walk(out, images, request.frames, request.fps, walk_record(model, request, photos))
-
-
-def parse_keyframes(text: str) -> tuple[list[int | str], list[Path]]:
-    """`1,5-6,photo.jpg` → [1, 5, 6, "photo"] and the photos' paths; an existing file wins over a seed.
-
-    Raises:
-        BadRequest: a part is neither seeds nor a file that is there.
-    """
-    from imgsynth.tasks.requests import PHOTO, parse_seeds
-
-    points: list[int | str] = []
-    paths: list[Path] = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        if Path(part).is_file():
-            points.append(PHOTO)
-            paths.append(Path(part))
-        elif SEEDS.fullmatch(part):
-            points += parse_seeds(part)
-        else:
-            name = Path(part).name[:60]
-            raise BadRequest(f"Keyframes are seeds and photos; {name} is no seed and no file that is there.")
-    return points, paths
 
 
 def write_walk(out: Path, images: Iterator[Image.Image], frames: int, fps: int, record: Record) -> None:

@@ -34,6 +34,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Psi = Annotated[
     str, typer.Option(metavar="0..2", help="Truncation: less stays nearer to the average picture.")
 ]
+Label = Annotated[
+    str | None, typer.Option(metavar="N", help="Class to draw, for checkpoints that know classes.")
+]
 Device = Annotated[
     str | None,
     typer.Option(metavar="auto|cpu|cuda|cuda:N|mps", help="Where to run; else IMGSYNTH_DEVICE, else auto."),
@@ -153,7 +156,7 @@ def download_bar() -> Iterator[Callable[[int, int], None]]:
 
     def report(done: int, total: int) -> None:
         if not bars:
-            say("Downloading the checkpoint.")
+            say(f"Downloading {total / 1e6:.1f} MB." if total else "Downloading the checkpoint.")
             bars.append(progress_bar(total, "B"))
             bars[0].unit_scale = True
         bars[0].total = total or None

@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from imgsynth.architectures.registry import Opened, open_state_dict
+from imgsynth.architectures.registry import Opened, open_state_dict, recognise
+from imgsynth.checkpoints.access import OWNER, Access, Progress
 from imgsynth.checkpoints.catalog import Checkpoint
-from imgsynth.checkpoints.fetch import OWNER, Access, Fetched, fetch
+from imgsynth.checkpoints.fetch import fetch
+from imgsynth.checkpoints.headers import has_header, read_header
+from imgsynth.checkpoints.hub import Plan, explained, make_plan, read_config, sum_on_hub
 from imgsynth.checkpoints.naming import resolve
-from imgsynth.checkpoints.state_dict import read_state_dict
+from imgsynth.checkpoints.state_dict import Loaded, read_state_dict
+from imgsynth.checkpoints.verify import Verified
 from imgsynth.families import Identity, Model, wrap
 from imgsynth.runtime.device import memory_guard, pick_device, pick_precision
+from imgsynth.runtime.halves import completed
 from imgsynth.runtime.pool import ModelPool
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """A checkpoint that was opened, and how."""
+    """What a checkpoint turned out to be.
+
+    Attributes:
+        opened: the network; on the "meta" device where only the file's header was read.
+        file, revision: which file it is, at which commit of the Hub.
+        sha256, bytes: of the file; None where nobody tells before it is downloaded.
+        unwrapped: containers and prefixes that were taken off.
+        notes: sentences that a person should see.
+        verified: who vouches for the bytes of a file from the Hub.
+        downloaded: whether the whole file was read.
+    """
 
     opened: Opened
-    fetched: Fetched
-    unwrapped: tuple[str, ...]
+    file: str
+    revision: str | None
+    sha256: str | None
+    bytes: int | None
+    unwrapped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    verified: Verified | None = None
+    downloaded: bool = True
 
     @property
     def warnings(self) -> list[str]:
-        return [*self.fetched.notes, *self.opened.warnings]
+        return [*self.notes, *self.opened.warnings]
 
 
 def metadata_hints(metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -46,13 +65,72 @@ def metadata_hints(metadata: Mapping[str, str]) -> dict[str, Any]:
 def open_file(checkpoint: Checkpoint, progress: Progress | None = None, access: Access = OWNER) -> Inspected:
     """Fetches, reads and recognises a checkpoint; the network stays on the CPU.
 
+    What a header tells is looked at before anything is downloaded, so that a file which would be refused
+    costs no time.
+
     Raises:
         ImgsynthError: with the reason in one sentence.
     """
-    fetched = fetch(checkpoint, progress=progress, access=access)
+    plan = make_plan(checkpoint, access) if checkpoint.source == "hub" else None
+    if plan and not plan.cached and has_header(plan.checkpoint.file):
+        recognise_header(plan, access)
+    fetched = fetch(checkpoint, progress=progress, access=access, plan=plan)
     loaded = read_state_dict(fetched.path)
-    hints = {**metadata_hints(loaded.metadata), **fetched.hints, **checkpoint.hints}
-    return Inspected(open_state_dict(loaded.tensors, hints), fetched, loaded.unwrapped)
+    hints = {**metadata_hints(loaded.metadata), **fetched.hints}
+    tensors, notes = completed(
+        loaded.tensors,
+        plan.pinned if plan else checkpoint,
+        lambda other: read_state_dict(fetch(other, progress=progress, access=access).path).tensors,
+    )
+    return Inspected(
+        open_state_dict(tensors, hints, loaded.beside),
+        fetched.file,
+        fetched.revision,
+        fetched.sha256,
+        fetched.bytes,
+        loaded.unwrapped,
+        (*fetched.notes, *notes),
+        fetched.verified,
+    )
+
+
+def recognise_header(plan: Plan, access: Access) -> tuple[Opened, Loaded]:
+    """What a file on the Hub will turn out to be, from its header and config.json.
+
+    Raises:
+        ImgsynthError: with the reason in one sentence.
+    """
+
+    def read(checkpoint: Checkpoint) -> Loaded:
+        with explained(checkpoint):
+            return read_header(checkpoint, access)
+
+    header = read(plan.pinned)
+    config, _ = read_config(plan, access)
+    hints = {**metadata_hints(header.metadata), **config, **plan.checkpoint.hints}
+    tensors, _ = completed(header.tensors, plan.pinned, lambda other: read(other).tensors)
+    return recognise(tensors, hints)[0], header
+
+
+def inspect_checkpoint(
+    checkpoint: Checkpoint, progress: Progress | None = None, access: Access = OWNER
+) -> Inspected:
+    """What a checkpoint is, without downloading it where its header tells.
+
+    Raises:
+        ImgsynthError: with the reason in one sentence.
+    """
+    if checkpoint.source != "hub":
+        return open_file(checkpoint, progress, access)
+    plan = make_plan(checkpoint, access)
+    if plan.cached or not has_header(plan.checkpoint.file):
+        return open_file(plan.pinned, progress, access)
+    opened, header = recognise_header(plan, access)
+    sha256 = sum_on_hub(plan, access)
+    file = plan.checkpoint.file
+    return Inspected(
+        opened, file, plan.revision, sha256, plan.bytes, header.unwrapped, plan.notes, downloaded=False
+    )
 
 
 def load(
@@ -64,8 +142,10 @@ def load(
 ) -> Model:
     """A checkpoint as a model of its family on the device."""
     inspected = open_file(checkpoint, progress, access)
-    fetched = inspected.fetched
-    identity = Identity(checkpoint.id, checkpoint.source, fetched.file, fetched.revision, fetched.sha256)
+    assert inspected.sha256 is not None
+    identity = Identity(
+        checkpoint.id, checkpoint.source, inspected.file, inspected.revision, inspected.sha256
+    )
     opened = replace(inspected.opened, warnings=inspected.warnings)
     with memory_guard():
         return wrap(opened, identity, device, precision)
