@@ -1,0 +1,57 @@
+"""Every known architecture, in the order in which they are tried; a new one is one line here."""
+
+from __future__ import annotations
+
+from imgsynth.architectures import (
+    animegan2,
+    aotgan,
+    autoencoder_kl,
+    biggan_deep,
+    conv_vae,
+    cyclegan_resnet,
+    dcgan,
+    deepfillv2,
+    fast_neural_style,
+    informative_drawings,
+    johko_cyclegan,
+    lama,
+    lightweight_gan,
+    migan,
+    mlp_gan,
+    mlp_vae,
+    pix2pix_unet,
+    pythae,
+    r3gan,
+    studiogan_resnet,
+    stylegan1,
+    stylegan2,
+    taesd,
+)
+from imgsynth.architectures.registry import Architecture
+
+KNOWN: tuple[Architecture, ...] = (
+    dcgan.DCGAN,
+    mlp_gan.MLP_GAN,
+    lightweight_gan.LIGHTWEIGHT_GAN,
+    studiogan_resnet.STUDIOGAN_RESNET,
+    biggan_deep.BIGGAN_DEEP,
+    r3gan.R3GAN,
+    stylegan1.STYLEGAN1,
+    stylegan2.STYLEGAN2,
+    conv_vae.CONV_VAE,
+    mlp_vae.MLP_VAE,
+    pythae.PYTHAE,
+    taesd.TAESD_BARE,
+    taesd.AUTOENCODER_TINY,
+    autoencoder_kl.AUTOENCODER_KL,
+    cyclegan_resnet.CYCLEGAN_RESNET,
+    pix2pix_unet.PIX2PIX_UNET,
+    johko_cyclegan.JOHKO_CYCLEGAN,
+    informative_drawings.INFORMATIVE_DRAWINGS,
+    animegan2.ANIMEGAN2,
+    fast_neural_style.FAST_NEURAL_STYLE,
+    lama.LAMA,
+    aotgan.AOTGAN,
+    migan.MIGAN,
+    deepfillv2.DEEPFILLV2,
+)
