@@ -28,7 +28,10 @@ ZIP_FAILURES = (
     *(zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, LookupError),
     *(zlib.error, struct.error),
 )
-_HARMLESS = ("torch.", "collections.OrderedDict", "_codecs.encode")
+_HARMLESS = (
+    *("torch.", "collections.OrderedDict", "_codecs.encode", "argparse.Namespace"),
+    *("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype"),
+)
 
 # (offset, magic bytes, what the file is, what to do)
 _OTHER_FORMATS: tuple[tuple[int, bytes, str, str], ...] = (

@@ -6,6 +6,7 @@ builds tensors and plain containers and refuses the rest.
 
 from __future__ import annotations
 
+import argparse
 import pickle
 import re
 import zipfile
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -115,6 +117,21 @@ def _read_torch(path: Path, kind: Kind) -> Mapping[Any, Any]:
 
 
 def _torch_load(path: Path, mappable: bool) -> Any:
+    with torch.serialization.safe_globals(_plain_values()):
+        return _load_weights(path, mappable)
+
+
+def _plain_values() -> list[Any]:
+    """What trainings often save beside the weights and what runs nothing: their options, NumPy numbers.
+
+    Under the names of NumPy 1 and of NumPy 2.
+    """
+    scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
+    numbers = [type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "?")]
+    return [argparse.Namespace, np.dtype, *numbers, scalar, (scalar, "numpy.core.multiarray.scalar")]
+
+
+def _load_weights(path: Path, mappable: bool) -> Any:
     # torch would hand a path that ends in .safetensors to another reader, whatever is in the file
     if mappable and path.suffix != ".safetensors":
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
