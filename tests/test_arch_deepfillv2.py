@@ -185,7 +185,7 @@ def attended(seed: int, height: int, width: int, holes: int = 2) -> tuple[Tensor
 @pytest.mark.parametrize("fuse", ["not", "diagonal", "any"])
 @pytest.mark.parametrize(("height", "width"), [(4, 5), (3, 4)])
 @pytest.mark.parametrize("at_once", [1, 2**24])
-def test_attention_of_each_sample_is_what_patch_by_patch_gives(
+def test_attention_is_what_patch_by_patch_gives_with_the_first_sample_s_hole(
     aligned: bool, fuse: str, height: int, width: int, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(contextual_attention, "SCORES_AT_ONCE", at_once)
@@ -197,7 +197,7 @@ def test_attention_of_each_sample_is_what_patch_by_patch_gives(
     found = attention(features, mask)
     assert found.shape == features.shape
     for i in range(len(features)):
-        expected = reference(features[i], mask[i, 0], aligned, weight)
+        expected = reference(features[i], mask[0, 0], aligned, weight)
         assert np.abs(found[i].numpy() - expected).max() < 1e-5
 
 
@@ -231,6 +231,17 @@ def test_the_rough_picture_is_taken_in_the_hole_only(monkeypatch: pytest.MonkeyP
 def test_the_input_has_an_empty_sketch_between_image_and_mask() -> None:
     image, mask = torch.full((1, 3, 1, 2), -0.5), torch.tensor([[[[0.0, 1.0]]]])
     assert assemble(image, mask).flatten().tolist() == [-0.5, 0, -0.5, 0, -0.5, 0, 1, 1, 0, 1]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_photos_are_filled_each_from_around_its_own_hole(layout: str) -> None:
+    model = model_of(randomised(DeepFillGenerator(cnum=8, layout=layout), 0))
+    assert isinstance(model, Inpainter)
+    photos, masks = torch.rand(2, 3, 40, 48), torch.zeros(2, 1, 40, 48)
+    masks[0, :, :9, :9] = masks[1, :, 24:, 8:32] = 1
+    together = model.inpaint(photos, masks)
+    for i in range(2):
+        assert torch.equal(together[i : i + 1], model.inpaint(photos[i : i + 1], masks[i : i + 1]))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -42,6 +42,8 @@ SIZES = [
     sizes(blocks=0),
     sizes(local_fourier=True),
     sizes(early_global_channels=[2, 4], global_channels=12),
+    sizes(early_global_channels=[8, 8], global_channels=16, width=16, early_local_fourier=True),
+    sizes(early_global_channels=[4, 4], global_channels=8, width=8, local_fourier=True),
     sizes(early_global_channels=[4 - 1, 8 - 1], global_channels=0),
     {**sizes(downsamplings=3, global_channels=24), "input_channels": 2, "output_channels": 1},
 ]

@@ -14,18 +14,23 @@ from imgsynth.architectures.migan import MIGANGenerator, Upsample, activate_, as
 from imgsynth.architectures.registry import open_state_dict
 from imgsynth.errors import UnknownArchitecture
 from imgsynth.families import Inpainter
+from imgsynth.families.inpainter import surroundings
 
 SIZES = [
-    {"widths": [6, 4], "channels": 3, "output_channels": 3},
-    {"widths": [5, 5, 3, 2], "channels": 1, "output_channels": 1},
-    {"widths": [4, 4, 4, 4, 3, 2], "channels": 3, "output_channels": 3},
+    {"widths": [6, 4], "channels": 3, "output_channels": 3, "masked": True},
+    {"widths": [5, 5, 3, 2], "channels": 1, "output_channels": 1, "masked": True},
+    {"widths": [4, 4, 4, 4, 3, 2], "channels": 3, "output_channels": 3, "masked": True},
+    {"widths": [4, 4, 3, 2], "channels": 3, "output_channels": 3, "masked": False},
 ]
 
 
-def with_usual_masks(network: nn.Module) -> nn.Module:
+@torch.no_grad()
+def as_usual(network: nn.Module) -> nn.Module:
+    """With pixels spread out between zeros."""
     for module in network.modules():
         if isinstance(module, Upsample):
-            module.filter_const.zero_()[..., ::2, ::2] = 1
+            spread = module.filter_const if module.insert_zeros is None else module.insert_zeros.weight
+            spread.zero_()[..., ::2, ::2] = 1
     return network
 
 
@@ -42,9 +47,10 @@ def test_read_as_it_was_built(built: dict[str, Any]) -> None:
         assert torch.equal(opened.network(x), network(x))
 
 
-def test_masks_that_are_not_the_usual_ones_are_kept() -> None:
-    unusual = randomised(MIGANGenerator([4, 3, 2]), 0)
-    usual = with_usual_masks(randomised(MIGANGenerator([4, 3, 2]), 0))
+@pytest.mark.parametrize("masked", [True, False])
+def test_pixels_that_are_not_spread_as_usual_stay_so(masked: bool) -> None:
+    unusual = randomised(MIGANGenerator([4, 3, 2], masked=masked), 0)
+    usual = as_usual(randomised(MIGANGenerator([4, 3, 2], masked=masked), 0))
     x = torch.rand(1, 4, 16, 16)
     with torch.inference_mode():
         theirs, ours = (open_state_dict(n.state_dict()).network(x) for n in (unusual, usual))
@@ -53,14 +59,15 @@ def test_masks_that_are_not_the_usual_ones_are_kept() -> None:
     assert not torch.allclose(theirs, ours)
 
 
-def test_the_usual_mask_makes_a_transposed_convolution() -> None:
-    network = with_usual_masks(randomised(MIGANGenerator([4, 3, 2]), 0))
+@pytest.mark.parametrize("masked", [True, False])
+def test_pixels_spread_as_usual_make_a_transposed_convolution(masked: bool) -> None:
+    network = as_usual(randomised(MIGANGenerator([4, 3, 2], masked=masked), 0))
     opened = open_state_dict(network.state_dict())
     quick = [m for m in opened.network.modules() if isinstance(m, Upsample)]
     slow = [m for m in network.modules() if isinstance(m, Upsample)]
     assert len(quick) == 4 and all(m.transposable for m in quick) and not any(m.transposable for m in slow)
     for a, b in zip(quick, slow, strict=True):
-        channels, side = len(a.filter.weight), a.filter_const.shape[-1] // 2
+        channels, side = len(a.filter.weight), a.filter_const.shape[-1] // 2 if masked else 5
         x = torch.rand(2, channels, side, side)
         torch.testing.assert_close(a(x), b(x))
 
@@ -78,7 +85,7 @@ def test_what_is_known_comes_first() -> None:
 
 @pytest.mark.parametrize("size", [(3, 5), (16, 16), (40, 22)], ids=str)
 def test_photos_of_any_size_go_through_the_square(size: tuple[int, int]) -> None:
-    model = model_of(with_usual_masks(randomised(MIGANGenerator([4, 3, 2]), 0)))
+    model = model_of(as_usual(randomised(MIGANGenerator([4, 3, 2]), 0)))
     assert isinstance(model, Inpainter)
     photo, mask = torch.rand(1, 3, *size), torch.zeros(1, 1, *size)
     mask[..., : size[1] // 2] = 1
@@ -90,6 +97,38 @@ def test_photos_of_any_size_go_through_the_square(size: tuple[int, int]) -> None
         torch.testing.assert_close(filled, (native * 0.5 + 0.5).clamp(0, 1))
 
 
+@pytest.mark.parametrize(("top", "left", "near"), [(20, 31, (14, 25)), (0, 46, (0, 34)), (36, 3, (24, 0))])
+def test_a_hole_that_fits_is_filled_at_full_size(top: int, left: int, near: tuple[int, int]) -> None:
+    model = model_of(as_usual(randomised(MIGANGenerator([4, 3, 2]), 0)))
+    assert isinstance(model, Inpainter)
+    photo, mask = torch.rand(1, 3, 40, 50), torch.zeros(1, 1, 40, 50)
+    mask[..., top : top + 4, left : left + 4] = 1
+    around = slice(near[0], near[0] + 16), slice(near[1], near[1] + 16)
+    with torch.inference_mode():
+        native = model.network(assemble(photo[..., *around] * 2 - 1, mask[..., *around]))
+    expected = photo.clone()
+    expected[..., *around] = (native * 0.5 + 0.5).clamp(0, 1)
+    torch.testing.assert_close(model.inpaint(photo, mask), expected)
+
+
+def test_a_hole_that_does_not_fit_is_seen_with_half_its_size_around_it() -> None:
+    mask = torch.zeros(1, 1, 100, 90)
+    mask[..., 30:50, 40:48] = 1
+    assert surroundings(mask, 16) == (slice(25, 55), slice(29, 59))
+    mask[..., 0, 89] = mask[..., 99, 0] = 1
+    assert surroundings(mask, 16) == (slice(0, 150), slice(0, 150))
+    assert surroundings(torch.zeros(1, 1, 9, 9), 16) == (slice(0, 16), slice(0, 16))
+
+
+def test_what_is_to_go_never_shows_in_the_padding() -> None:
+    model = model_of(as_usual(randomised(MIGANGenerator([4, 3, 2]), 0)))
+    assert isinstance(model, Inpainter)
+    photo, mask = torch.rand(1, 3, 8, 16), torch.zeros(1, 1, 8, 16)
+    mask[..., 6:, :] = 1
+    filled = model.inpaint(photo, mask)
+    assert torch.equal(model.inpaint(photo * (1 - mask), mask), filled)
+
+
 @pytest.mark.parametrize("key", ["encoder.b8.conv2.conv1.bias", "synthesis.b16.conv2.noise_strength"])
 def test_a_file_that_lacks_a_tensor_is_refused_by_name(key: str) -> None:
     state = MIGANGenerator([4, 3, 2]).state_dict()
@@ -99,7 +138,7 @@ def test_a_file_that_lacks_a_tensor_is_refused_by_name(key: str) -> None:
 
 
 def test_noise_is_the_files_own() -> None:
-    network = with_usual_masks(randomised(MIGANGenerator([4, 3, 2]), 0))
+    network = as_usual(randomised(MIGANGenerator([4, 3, 2]), 0))
     x = torch.rand(1, 4, 16, 16)
     state = network.state_dict()
     key = "synthesis.b16.conv2.noise_const"

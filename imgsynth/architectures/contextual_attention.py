@@ -61,10 +61,13 @@ class ContextualAttention(nn.Module):
             self.register_buffer("fuse_weight", torch.eye(3)[None, None])
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """N×C×H×W features and N×1×4H×4W masks (1 = hole) → N×C×H×W; H and W must be even."""
+        """N×C×H×W features and N×1×4H×4W masks (1 = hole) → N×C×H×W; H and W must be even.
+
+        As published, the whole batch is filled from where the first sample has no hole.
+        """
         with torch.autocast(x.device.type, enabled=False):
-            samples = zip(x.float().split(1), mask.float().split(1), strict=True)
-            return torch.cat([self._fill(features, hole) for features, hole in samples]).to(x.dtype)
+            hole = mask[:1].float()
+            return torch.cat([self._fill(features, hole) for features in x.float().split(1)]).to(x.dtype)
 
     def _fill(self, x: Tensor, hole: Tensor) -> Tensor:
         patches = self._patches(x, hole)

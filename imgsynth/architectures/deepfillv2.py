@@ -7,7 +7,7 @@ keeps that framework's padding, does not fuse attention scores, and spells the s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import torch
@@ -138,7 +138,7 @@ class FineStage(nn.Module):
         merged = {"conv_bn6": conv(4 * c, 2 * c), "conv_bn7": conv(2 * c, 2 * c)}
         self.merged = self._add("", merged | decoder(conv, c, channels))
 
-    def _add(self, prefix: str, layers: Layers) -> list[str]:
+    def _add(self, prefix: str, layers: Mapping[str, nn.Module]) -> list[str]:
         for name, layer in layers.items():
             self.add_module(prefix + name, layer)
         return [prefix + name for name in layers]

@@ -55,7 +55,8 @@ class LaMaGenerator(nn.Module):
         most_channels: no stage is wider (max_features); None where that changes nothing.
         early_global_channels: of the first convolution and of all stages but the last, which feeds the
             blocks; None where these are local only.
-        local_fourier: spectral transforms also look at the quarters of the image (enable_lfu).
+        local_fourier: the blocks' spectral transforms also look at the quarters of the image (enable_lfu).
+        early_local_fourier: so do those of the stages before them.
         output: "sigmoid", "tanh" or "none" (add_out_act).
     """
 
@@ -70,6 +71,7 @@ class LaMaGenerator(nn.Module):
         most_channels: int | None = None,
         early_global_channels: list[int] | None = None,
         local_fourier: bool = False,
+        early_local_fourier: bool = False,
         output: str = "sigmoid",
     ) -> None:
         super().__init__()
@@ -78,7 +80,7 @@ class LaMaGenerator(nn.Module):
             widths = [min(w, most_channels) for w in widths]
         shared = [*(early_global_channels or [0] * downsamplings), global_channels]
         splits = [(w - g, g) for w, g in zip(widths, shared, strict=True)]
-        stage = partial(FFCNormAct, local_fourier=local_fourier)
+        stage = partial(FFCNormAct, local_fourier=early_local_fourier)
         layers: list[nn.Module] = [
             nn.ReflectionPad2d(3),
             stage((input_channels, 0), splits[0], kernel=7, padding=0),
@@ -145,7 +147,8 @@ def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
     unusual = {
         "most_channels": deepest if deepest < width * 2**downsamplings else None,
         "early_global_channels": early if any(early) else None,
-        "local_fourier": any(".lfu." in key for key in shapes),
+        "local_fourier": has_local_fourier(shapes, r"\.conv1"),
+        "early_local_fourier": has_local_fourier(shapes, ""),
         "output": read_output(hints),
     }
     return sizes | {k: v for k, v in unusual.items() if v not in (None, False, "sigmoid")}
@@ -154,6 +157,11 @@ def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
 def numbers(shapes: Shapes, pattern: str) -> set[int]:
     """The numbers that keys have where the pattern's group is."""
     return {int(m[1]) for key in shapes if (m := re.fullmatch(pattern, key))}
+
+
+def has_local_fourier(shapes: Shapes, part: str) -> bool:
+    """Whether any FFC at `model.N` + part has a second Fourier unit."""
+    return bool(numbers(shapes, rf"model\.(\d+){part}\.ffc\.convg2g\.lfu\.bn\.weight"))
 
 
 def split_of(shapes: Shapes, index: int) -> Split:
@@ -174,6 +182,12 @@ def read_output(hints: Hints) -> str:
     return str(output)
 
 
+def multiple(h: Hyperparameters) -> int:
+    """Quarters, where a Fourier unit sees them, need an even size on the lowest level too."""
+    quarters = h.get("local_fourier", False) or h.get("early_local_fourier", False)
+    return 2 ** (int(h["downsamplings"]) + quarters)
+
+
 LAMA = Architecture(
     name="lama",
     title="LaMa, fast Fourier convolutions (Suvorov et al. 2022)",
@@ -185,7 +199,7 @@ LAMA = Architecture(
     canonical=canonical,
     output_range=UNIT,
     input_range=UNIT,
-    multiple=lambda h: 2 ** (int(h["downsamplings"]) + h.get("local_fourier", False)),
+    multiple=multiple,
     channels=lambda h: (h["input_channels"] - 1, h["output_channels"]),
     assemble=assemble,
 )

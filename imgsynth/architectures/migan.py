@@ -34,27 +34,38 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Twice the size: a mask leaves every fourth of the repeated pixels, then a FIR filter.
+    """Twice the size: pixels spread out between zeros, then a FIR filter.
+
+    Args:
+        masked: a mask leaves every fourth of the repeated pixels; early files have a convolution for that.
 
     Attributes:
-        transposable: the mask is the usual one, 1 at even rows and columns and 0 elsewhere, with which this
-            is a transposed convolution.
+        transposable: pixels are spread as they should be, with which this is a transposed convolution.
     """
 
     filter_const: Tensor
 
-    def __init__(self, width: int, resolution: int) -> None:
+    def __init__(self, width: int, resolution: int, masked: bool) -> None:
         super().__init__()
-        self.register_buffer("filter_const", torch.zeros(1, 1, resolution, resolution))
+        self.insert_zeros: nn.ConvTranspose2d | None = None
+        if masked:
+            self.register_buffer("filter_const", torch.zeros(1, 1, resolution, resolution))
+        else:
+            self.insert_zeros = nn.ConvTranspose2d(width, width, 2, stride=2, groups=width, bias=False)
         self.filter = nn.Conv2d(width, width, 4, groups=width, bias=False)
         self.transposable = False
+
+    def spread(self, x: Tensor) -> Tensor:
+        """N×C×H×W → N×C×2H×2W: each pixel at an even row and column, if the file is a usual one."""
+        if self.insert_zeros is not None:
+            return self.insert_zeros(x)
+        return F.interpolate(x, scale_factor=2, mode="nearest") * self.filter_const
 
     def forward(self, x: Tensor) -> Tensor:
         if self.transposable:
             kernel = self.filter.weight.flip(2, 3)
             return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
-        spread = F.interpolate(x, scale_factor=2, mode="nearest") * self.filter_const
-        return self.filter(F.pad(spread, (2, 1, 2, 1)))
+        return self.filter(F.pad(self.spread(x), (2, 1, 2, 1)))
 
 
 class SeparableConv(nn.Module):
@@ -63,16 +74,24 @@ class SeparableConv(nn.Module):
     Args:
         resolution: side of the result where noise is added, else None.
         scale: "down", "up" or "keep".
+        masked: how "up" spreads pixels; see `Upsample`.
     """
 
     noise_const: Tensor
 
-    def __init__(self, inner: int, outer: int, resolution: int | None = None, scale: str = "keep") -> None:
+    def __init__(
+        self,
+        inner: int,
+        outer: int,
+        resolution: int | None = None,
+        scale: str = "keep",
+        masked: bool = True,
+    ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inner, inner, 3, padding=1, groups=inner)
         self.conv2 = nn.Conv2d(inner, outer, 1, bias=False)
         self.downsample = Downsample(inner) if scale == "down" else None
-        self.upsample = Upsample(outer, resolution) if scale == "up" and resolution else None
+        self.upsample = Upsample(outer, resolution, masked) if scale == "up" and resolution else None
         self.noisy = resolution is not None
         if resolution is not None:
             self.register_buffer("noise_const", torch.zeros(resolution, resolution))
@@ -105,14 +124,14 @@ class EncoderBlock(nn.Module):
 class SynthesisBlock(nn.Module):
     """Features and picture at one size from those at half of it; the innermost block keeps its size."""
 
-    def __init__(self, inner: int, outer: int, resolution: int, image_channels: int) -> None:
+    def __init__(self, inner: int, outer: int, resolution: int, image_channels: int, masked: bool) -> None:
         super().__init__()
         first = resolution == SMALLEST
         noise = None if first else resolution
-        self.conv1 = SeparableConv(inner, outer, noise, "keep" if first else "up")
+        self.conv1 = SeparableConv(inner, outer, noise, "keep" if first else "up", masked)
         self.conv2 = SeparableConv(outer, outer, noise)
         self.torgb = nn.Conv2d(outer, image_channels, 1)
-        self.upsample = None if first else Upsample(image_channels, resolution)
+        self.upsample = None if first else Upsample(image_channels, resolution, masked)
 
     def forward(self, x: Tensor, skip: Tensor, picture: Tensor | None) -> tuple[Tensor, Tensor]:
         x = self.conv2(self.conv1(x) + skip)
@@ -129,9 +148,12 @@ class MIGANGenerator(nn.Module):
         widths: channels at 4×4, 8×8, … up to the pictures' own size.
         channels: image channels; the network's input has one more, for the mask.
         output_channels: image channels of the prediction.
+        masked: whether upsampling has masks, as it had from the second release of the code on.
     """
 
-    def __init__(self, widths: list[int], channels: int = 3, output_channels: int = 3) -> None:
+    def __init__(
+        self, widths: list[int], channels: int = 3, output_channels: int = 3, masked: bool = True
+    ) -> None:
         super().__init__()
         self.sides = [SMALLEST * 2**i for i in range(len(widths))]
         self.encoder, self.synthesis = nn.Module(), nn.Module()
@@ -139,7 +161,7 @@ class MIGANGenerator(nn.Module):
             outer, scale = (widths[i - 1], "down") if i else (widths[0], "keep")
             image = channels + 1 if side == self.sides[-1] else None
             self.encoder.add_module(f"b{side}", EncoderBlock(widths[i], outer, image, scale))
-            block = SynthesisBlock(widths[max(0, i - 1)], widths[i], side, output_channels)
+            block = SynthesisBlock(widths[max(0, i - 1)], widths[i], side, output_channels, masked)
             self.synthesis.add_module(f"b{side}", block)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -170,7 +192,7 @@ def detect(shapes: Shapes) -> bool:
         "encoder.b4.conv1.conv2.weight",
         "synthesis.b4.torgb.weight",
         "synthesis.b8.conv1.noise_const",
-        "synthesis.b8.upsample.filter_const",
+        "synthesis.b8.upsample.filter.weight",
     )
     return all(key in shapes for key in needed)
 
@@ -184,17 +206,23 @@ def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
         "widths": widths,
         "channels": shapes[f"encoder.b{side // 2}.fromrgb.weight"][1] - 1,
         "output_channels": shapes["synthesis.b4.torgb.weight"][0],
+        "masked": "synthesis.b8.upsample.filter_const" in shapes,
     }
 
 
 def finish(network: nn.Module, _: Mapping[str, Tensor]) -> list[str]:
-    """Lets usual masks be skipped: a transposed convolution never meets the pixels that they blank."""
+    """Lets usual spreading be skipped: a transposed convolution never meets the zeros that it makes."""
     for module in network.modules():
         if isinstance(module, Upsample):
-            usual = torch.zeros_like(module.filter_const)
+            spread = module.filter_const if module.insert_zeros is None else module.insert_zeros.weight
+            usual = torch.zeros_like(spread)
             usual[..., ::2, ::2] = 1
-            module.transposable = torch.equal(module.filter_const, usual)
+            module.transposable = torch.equal(spread, usual)
     return []
+
+
+def side_of(h: Hyperparameters) -> int:
+    return SMALLEST * 2 ** (len(h["widths"]) - 1)
 
 
 MIGAN = Architecture(
@@ -207,7 +235,9 @@ MIGAN = Architecture(
     example={"widths": [512, 512, 512, 512, 512, 256, 128, 64]},
     output_range=SIGNED,
     input_range=SIGNED,
-    image_size=lambda h: SMALLEST * 2 ** (len(h["widths"]) - 1),
+    multiple=side_of,
+    least=side_of,
+    image_size=side_of,
     channels=lambda h: (h["channels"], h["output_channels"]),
     assemble=assemble,
     finish=finish,

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from imgsynth.families.model import Model
 
+# What a network of one size sees at least, as a multiple of the hole's height and width.
+SURROUNDINGS = 1.5
+
 
 class Inpainter(Model):
     """A network that fills holes."""
@@ -23,15 +26,9 @@ class Inpainter(Model):
             photos: float32 N×3×H×W in [0, 1], any height and width.
             masks: float32 N×1×H×W, 1 = hole.
         """
-        scale = self.scale_for(masks)
-        if scale == 1:
-            return self._predict(photos, masks)
-        size = [max(1, round(side * scale)) for side in photos.shape[-2:]]
-        small = F.interpolate(photos, size=size, mode="bilinear", antialias=True).clamp(0, 1)
-        # Whatever the hole touches is hole: what should go must not bleed into what is known.
-        holes = (F.interpolate(masks, size=size, mode="bilinear", antialias=True) > 0).float()
-        predicted = self._predict(small, holes)
-        return F.interpolate(predicted, size=photos.shape[-2:], mode="bicubic").clamp(0, 1)
+        # One at a time: how a photo is filled depends on its own hole, not on its company's.
+        pairs = zip(photos.split(1), masks.split(1), strict=True)
+        return torch.cat([self._predict(photo, mask, self.scale_for(mask)) for photo, mask in pairs])
 
     def scale_for(self, masks: Tensor) -> float:
         """The scale at which the widest part of a hole is no wider than what the network learnt to fill.
@@ -42,34 +39,49 @@ class Inpainter(Model):
         reach = self.opened.hints.get("hole_reach")
         if not isinstance(reach, int | float) or reach < 1:
             return 1.0
-        widest = max(widest_square(mask[0].bool().numpy()) for mask in masks)
-        return min(1.0, reach / max(1, widest))
+        return min(1.0, reach / max(1, *(widest_square(mask[0].bool().numpy()) for mask in masks)))
 
-    def _predict(self, photos: Tensor, masks: Tensor) -> Tensor:
+    def _predict(self, photo: Tensor, mask: Tensor, scale: float) -> Tensor:
         if self.image_size is not None:
-            return self._predict_square(photos, masks, self.image_size)
-        return self._predict_whole(photos, masks)
+            return self._predict_square(photo, mask, self.image_size)
+        return self._predict_scaled(photo, mask, scale) if scale < 1 else self._predict_whole(photo, mask)
 
-    def _predict_square(self, photos: Tensor, masks: Tensor, side: int) -> Tensor:
-        """For a network of one size: the photo scaled into its square, the rest repeated borders."""
-        height, width = photos.shape[-2:]
-        scale = side / max(height, width)
-        size = [max(1, round(height * scale)), max(1, round(width * scale))]
-        small = F.interpolate(photos, size=size, mode="bilinear", antialias=True).clamp(0, 1)
-        holes = (F.interpolate(masks, size=size, mode="bilinear", antialias=True) > 0).float()
-        padding = (0, side - size[1], 0, side - size[0])
-        predicted = self._predict_whole(F.pad(small, padding, "replicate"), F.pad(holes, padding))
-        predicted = predicted[..., : size[0], : size[1]]
-        return F.interpolate(predicted, size=(height, width), mode="bicubic").clamp(0, 1)
+    def _predict_square(self, photo: Tensor, mask: Tensor, side: int) -> Tensor:
+        """For a network of one size: what lies around the hole, scaled only where it does not fit."""
+        filled = photo.clone()
+        rows, columns = surroundings(mask, side)
+        near, hole = photo[..., rows, columns], mask[..., rows, columns]
+        filled[..., rows, columns] = self._predict_scaled(near, hole, side / max(near.shape[-2:]))
+        return filled
 
-    def _predict_whole(self, photos: Tensor, masks: Tensor) -> Tensor:
-        height, width = photos.shape[-2:]
-        image = self.from_unit(self.padded(photos))
-        mask = self.padded(masks).to(self.device)
+    def _predict_scaled(self, photo: Tensor, mask: Tensor, scale: float) -> Tensor:
+        size = [max(1, round(side * scale)) for side in photo.shape[-2:]]
+        small = F.interpolate(photo, size=size, mode="bilinear", antialias=True).clamp(0, 1)
+        # Whatever the hole touches is hole: what should go must not bleed into what is known.
+        hole = (F.interpolate(mask, size=size, mode="bilinear", antialias=True) > 0).float()
+        predicted = self._predict_whole(small, hole)
+        return F.interpolate(predicted, size=photo.shape[-2:], mode="bicubic", antialias=True).clamp(0, 1)
+
+    def _predict_whole(self, photo: Tensor, mask: Tensor) -> Tensor:
+        height, width = photo.shape[-2:]
+        image = self.from_unit(self.padded(photo))
+        hole = self.padded(mask).to(self.device)
         assert self.architecture.assemble is not None
         with self.running():
-            native = self.network(self.architecture.assemble(image, mask))
+            native = self.network(self.architecture.assemble(image, hole))
         return self.to_unit(native)[..., :height, :width]
+
+
+def surroundings(mask: Tensor, side: int) -> tuple[slice, slice]:
+    """Rows and columns of a square around the hole of a 1×1×H×W mask, as far as the picture goes.
+
+    It is `side` wide, or wider where a hole would leave too little of that to see what belongs in it.
+    """
+    spans = [mask.amax((0, 1, dim)).nonzero().flatten().tolist() or [0] for dim in (3, 2)]
+    side = max(side, *(round(SURROUNDINGS * (span[-1] + 1 - span[0])) for span in spans))
+    ends = zip(spans, mask.shape[-2:], strict=True)
+    starts = [max(0, min((span[0] + span[-1] + 1 - side) // 2, length - side)) for span, length in ends]
+    return slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)
 
 
 def widest_square(hole: np.ndarray) -> int:
