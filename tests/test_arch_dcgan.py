@@ -120,6 +120,25 @@ def test_other_sizes_are_read_from_the_file(sizes: dict[str, Any]) -> None:
     assert picture.shape == (2, sizes["channels"], side, side)
 
 
+@pytest.mark.parametrize(
+    ("hints", "side"),
+    [
+        ({}, 16),
+        ({"last_padding": 2}, 12),
+        ({"image_size": 12}, 12),
+        ({"imageSize": 14, "last_padding": 0}, 16),
+        ({"img_size": 64}, 16),
+        ({"image_size": 11}, 16),
+        ({"image_size": [12, 12]}, 16),
+    ],
+)
+def test_hints_tell_how_far_a_last_layer_of_1x1_crops(hints: dict[str, Any], side: int) -> None:
+    state = tiny_dcgan(last_kernel=1, last_padding=0).state_dict()
+    opened = open_state_dict(state, hints)
+    assert opened.network(torch.zeros(1, 6)).shape == (1, 3, side, side)
+    assert opened.architecture.image_size(opened.hyperparameters) == side
+
+
 def test_a_class_comes_one_hot_behind_the_latent() -> None:
     conditional = tiny_dcgan(num_classes=4)
     opened = open_state_dict(conditional.state_dict(), {"num_classes": 4})

@@ -215,6 +215,16 @@ def test_the_published_hamiltonian_vae_has_softplus(name: str, width: int, activ
     assert torch.equal(opened.network(x), network(x))
 
 
+def test_the_published_hamiltonian_vae_has_logits_inside_and_pictures_outside() -> None:
+    sizes = {**linear("mlp", [1, 2, 2], [30], [30]), "activation": "softplus"}
+    network: Any = randomised(PythaeAutoencoder(**sizes), 0)
+    state, z = network.state_dict(), torch.randn(4, 3)
+    h = F.softplus(linear_at(state, "decoder.layers.0.0", z))
+    logits = linear_at(state, "decoder.layers.1.0", h).reshape(4, 1, 2, 2)
+    torch.testing.assert_close(network.decoder(z), logits)
+    torch.testing.assert_close(network.decode(z), logits.sigmoid())
+
+
 def test_input_dim_shapes_the_picture() -> None:
     state = randomised(PythaeAutoencoder(**linear("mlp", [4, 3, 3], [7], [6])), 0).state_dict()
     assert open_state_dict(state).hyperparameters["shape"] == [1, 6, 6]

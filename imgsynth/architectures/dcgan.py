@@ -24,6 +24,7 @@ from imgsynth.architectures.spellings import TRANSPOSED_CONVOLUTION, packed
 
 # What the PyTorch example has; only what differs from it is listed among a file's hyper-parameters.
 USUAL: Hyperparameters = {"first_kernel": 4, "bias": False, "last_bias": False, "num_classes": 0}
+SIZE_HINTS = ("image_size", "img_size", "imageSize")
 
 
 class DCGANGenerator(nn.Module):
@@ -119,8 +120,8 @@ def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
         "widths": [shapes[f"main.{i}.weight"][1] for i in indices[:-1]],
         "channels": last[1],
         "last_kernel": last_kernel,
-        "last_padding": int(hints.get("last_padding", 1 if last_kernel == 4 else 0)),
     }
+    sizes["last_padding"] = read_last_padding(sizes, first[2], hints)
     found = {
         "first_kernel": first[2],
         "bias": "main.0.bias" in shapes,
@@ -135,8 +136,26 @@ def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
     return sizes
 
 
+def read_last_padding(sizes: Hyperparameters, first_kernel: int, hints: Hints) -> int:
+    """Padding of the last layer, which crops the picture where the kernel is 1×1.
+
+    The same shapes are published with 0 (CIFAR, 32 pixels) and 2 (MNIST, 28): `last_padding` or the picture's
+    size in the hints tells which.
+    """
+    if "last_padding" in hints or sizes["last_kernel"] == 4:
+        return int(hints.get("last_padding", 1))
+    inner = last_input_size(sizes["widths"], first_kernel)
+    crops = [inner - hints[name] for name in SIZE_HINTS if isinstance(hints.get(name), int)]
+    return next((crop // 2 for crop in crops if crop in range(0, inner, 2)), 0)
+
+
+def last_input_size(widths: list[int], first_kernel: int) -> int:
+    """Side of the map that the last layer takes."""
+    return first_kernel * 2 ** (len(widths) - 1)
+
+
 def image_size(h: Hyperparameters) -> int:
-    inner = {**USUAL, **h}["first_kernel"] * 2 ** (len(h["widths"]) - 1)
+    inner = last_input_size(h["widths"], {**USUAL, **h}["first_kernel"])
     return inner * 2 if h["last_kernel"] == 4 else inner - 2 * h["last_padding"]
 
 

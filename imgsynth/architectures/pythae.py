@@ -65,7 +65,10 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latent → picture in [0, 1]; `start` is the shape of the map that convolutions start from, if any."""
+    """Latent → picture in [0, 1], or its logits.
+
+    `start` is the shape of the map that convolutions start from, if any.
+    """
 
     def __init__(
         self, layers: Sequence[nn.Module], start: tuple[int, ...] | None, shape: tuple[int, ...]
@@ -92,7 +95,7 @@ class PythaeAutoencoder(nn.Module):
         features: outputs of the encoder before its heads.
         posterior: gaussian with a log-variance; on the unit sphere (Davidson et al. 2018, arXiv:1804.00891);
             or a point, in deterministic autoencoders.
-        activation: of encoders and decoders of the kind mlp.
+        activation: of encoders and decoders of the kind mlp; a decoder with softplus gives logits.
     """
 
     def __init__(
@@ -106,7 +109,7 @@ class PythaeAutoencoder(nn.Module):
         activation: str = "relu",
     ) -> None:
         super().__init__()
-        self.posterior = posterior
+        self.posterior, self.logits = posterior, activation == "softplus"
         nonlinearity = NONLINEARITIES[activation]
         inwards = encoder_layers(shape=shape, activation=nonlinearity, **encoder)
         outwards = decoder_layers(latent_dim=latent_dim, shape=shape, activation=nonlinearity, **decoder)
@@ -126,7 +129,8 @@ class PythaeAutoencoder(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """N×latent_dim → N×C×H×W in [0, 1]."""
-        return self.decoder(self.on_sphere(z))
+        picture = self.decoder(self.on_sphere(z))
+        return picture.sigmoid() if self.logits else picture
 
     def forward(self, x: Tensor) -> Tensor:
         """The reconstruction at the mean."""
@@ -227,7 +231,7 @@ def has_layers(stages: Sequence[Up | Residual], shapes: Shapes) -> bool:
 
 
 def read_activation(encoder: Hyperparameters, hints: Hints) -> str:
-    """HVAE's published nets have softplus, unlike the library's default ones, which are 512 wide."""
+    """HVAE's published nets have softplus and give logits; the library's default ones, 512 wide, do not."""
     published = hints.get("name") == "HVAEConfig" and encoder["widths"] != [DEFAULT_WIDTH]
     return "softplus" if published and encoder["kind"] == "mlp" else "relu"
 

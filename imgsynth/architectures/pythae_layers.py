@@ -151,7 +151,7 @@ def decoder_layers(
     base: int = 1,
     residual: Sequence[int] = (),
 ) -> list[nn.Module]:
-    """Latent → picture (flattened, from the linear kinds) in [0, 1].
+    """Latent → picture (flattened, from the linear kinds) in [0, 1]; logits from softplus.
 
     Args:
         kind: mlp, tanh or gated, or one of DECODERS.
@@ -163,7 +163,8 @@ def decoder_layers(
         residual: hidden channels of each residual block.
     """
     if kind in LINEAR:
-        last = [nn.Linear(widths[-1], prod(shape)), nn.Sigmoid()]
+        bounded = [] if activation is nn.Softplus else [nn.Sigmoid()]
+        last = [nn.Linear(widths[-1], prod(shape)), *bounded]
         hidden = linear_layers(kind, [latent_dim, *widths], activation)
         return [*hidden, *(last if kind == "tanh" else [nn.Sequential(*last)])]
     layers: list[nn.Module] = [nn.Sequential(nn.Linear(latent_dim, widths[0] * base**2))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from math import comb
@@ -16,7 +17,8 @@ from imgsynth.architectures.registry import Architecture, Hints, Hyperparameters
 
 BASE = 4
 SLOPE = 0.2
-FILTERS = (2, 4, 6, 8)  # an odd filter would move the picture by half a pixel
+FILTERS = range(2, 17)  # taps; the published filter has 4
+NO_BLOCK = (0, 1, 1, 1)  # stands for the middle convolution of a stage without blocks
 WRAPPER = "Model."
 
 
@@ -81,9 +83,11 @@ class Resampler(nn.Module):
         self.padding = taps // 2 - 1
 
     def forward(self, x: Tensor) -> Tensor:
-        width = x.shape[1]
-        kernel = (4 * self.Kernel).expand(width, 1, -1, -1)
-        return F.conv_transpose2d(x, kernel, stride=2, padding=self.padding, groups=width)
+        _, channels, height, width = x.shape
+        kernel = (4 * self.Kernel).expand(channels, 1, -1, -1)
+        full = F.conv_transpose2d(x, kernel, stride=2, padding=self.padding, groups=channels)
+        # As published, an odd number of taps reaches one row and column further after than before.
+        return full[..., : 2 * height, : 2 * width]
 
 
 class Upsampling(nn.Module):
@@ -188,28 +192,37 @@ def detect(shapes: Shapes) -> bool:
 
 def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
     blocks = count_blocks(shapes)
-    firsts = [f"MainLayers.{i}.Layers.1" for i in range(len(blocks))]
-    middles = [shapes[f"{first}.LinearLayer2.Layer.weight"] for first in firsts]
+    firsts = [f"MainLayers.{i}.Layers.1.LinearLayer2.Layer.weight" for i in range(len(blocks))]
+    middles = [shapes.get(first, NO_BLOCK) for first in firsts]
     embedding_dim, classes = shapes.get("EmbeddingLayer.weight", (0, 0))
     return {
         "latent_dim": shapes["MainLayers.0.Layers.0.LinearLayer.weight"][1] - embedding_dim,
-        "widths": [shapes[f"{first}.LinearLayer1.Layer.weight"][1] for first in firsts],
+        "widths": read_widths(shapes, len(blocks)),
         "expanded": [middle[0] for middle in middles],
         "cardinalities": [middle[0] // middle[1] for middle in middles],
         "blocks": blocks,
         "classes": classes,
         "embedding_dim": embedding_dim,
-        "kernel": middles[0][2],
+        "kernel": max(middle[2] for middle in middles),
         "taps": shapes.get("MainLayers.1.Layers.0.Resampler.Kernel", (4,))[0],
         "channels": shapes["AggregationLayer.Layer.weight"][0],
     }
 
 
+def read_widths(shapes: Shapes, stages: int) -> list[int]:
+    """Channels of each stage: its transition changes their number, or keeps that of the stage before."""
+    widths = [shapes["MainLayers.0.Layers.0.Basis"][0]]
+    for i in range(1, stages):
+        widths.append(shapes.get(f"MainLayers.{i}.Layers.0.LinearLayer.Layer.weight", widths[-1:])[0])
+    return widths
+
+
 def count_blocks(shapes: Shapes) -> list[int]:
-    """Residual blocks of each stage."""
-    key = re.compile(r"MainLayers\.(\d+)\.Layers\.\d+\.LinearLayer2\.Layer\.weight")
-    stages = [int(m[1]) for k in shapes if (m := key.fullmatch(k))]
-    return [stages.count(i) for i in range(len(set(stages)))]
+    """Residual blocks of each stage, of which some may have none."""
+    stages = {m[1] for k in shapes if (m := re.match(r"MainLayers\.([0-9]+)\.", k))}
+    key = re.compile(r"MainLayers\.([0-9]+)\.Layers\.[0-9]+\.LinearLayer2\.Layer\.weight")
+    found = Counter(int(m[1]) for k in shapes if (m := key.fullmatch(k)))
+    return [found[i] for i in range(len(stages))]
 
 
 R3GAN = Architecture(
