@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import torch
 from PIL import Image
 
 from cli_runs import Ran, Run, assert_refused, make_photo, raising, unknown_network
+from evil_files import evil_objects
 from imgsynth.checkpoints.catalog import Task
 from imgsynth.imaging import record as record_module
 from imgsynth.imaging.record import read_record
@@ -206,3 +208,19 @@ def test_ctrl_c_exits_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(record_module, "read_record", raising(KeyboardInterrupt()))
     ran = run("record", "a.png")
     assert ran.code == 130 and ran.err == "Stopped before it was done.\n"
+
+
+@pytest.mark.parametrize("case", ["system", "eval", "exec", "tensor"])
+@pytest.mark.parametrize("ending", [".pth", ".bin", ".safetensors"])
+def test_a_file_that_would_run_a_command_is_refused_and_runs_nothing(
+    run: Run, tmp_path: Path, case: str, ending: str
+) -> None:
+    marker, file = tmp_path / "it-ran", tmp_path / f"evil{ending}"
+    evil, name = evil_objects(marker)[case]
+    torch.save(evil, file)
+    for command in (
+        ("inspect", file),
+        ("sample", "--checkpoint", file, "--seeds", 1, "--out", tmp_path / "o"),
+    ):
+        assert_refused(run(*command), name, "files that hold code are not opened")
+    assert not marker.exists()
