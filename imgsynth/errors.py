@@ -43,6 +43,10 @@ class DownloadFailed(ImgsynthError):
     """The Hub could not be reached, refused, or broke off."""
 
 
+class UploadFailed(ImgsynthError):
+    """The Hub could not be reached, or did not take what was to be published."""
+
+
 class ChecksumMismatch(ImgsynthError):
     """A file's sha256 differs from the one that was promised."""
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 
 from builders import BUILDERS, model_of, save
+from hub_server import HubServer
 from imgsynth.checkpoints import catalog
 from imgsynth.cli import main
 
 pytest.register_assert_rewrite("cli_runs")
 from cli_runs import IDS, Ran, Run  # noqa: E402, only now will its asserts explain themselves
+from hub_client import lead_client  # noqa: E402, it imports cli_runs
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +54,15 @@ def tiny_catalog(
     for name in ("IMGSYNTH_PRECISION", "GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path_factory.mktemp("here"))
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """An empty local Hub, which the real client in this process is led to; its cache is in `home`."""
+    with HubServer() as hub:
+        lead_client(hub, tmp_path / "home", monkeypatch)
+        yield hub
+        huggingface_hub.close_session()
 
 
 @pytest.fixture(scope="session")

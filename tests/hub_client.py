@@ -53,18 +53,24 @@ def lead_client(hub: HubServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for name, value in constants.items():
         monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
     monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", hub.url)  # of the module's own functions
+    monkeypatch.setattr("huggingface_hub.utils._cache_manager.HF_HUB_CACHE", str(home / "hub"))  # a copy
     for module in ("file_download", "utils._http"):
         monkeypatch.setattr(f"huggingface_hub.{module}.time", Hurried())
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_RESOURCE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     huggingface_hub.close_session()  # one of an earlier test may know a proxy
 
 
 def imgsynth_process(hub: HubServer, home: Path, *words: str, **settings: str) -> Ran:
     """`python -m imgsynth …` with the local Hub and the cache in `home`; `settings` are environment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(HOSTS_OWN)}
-    own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "IMGSYNTH_DEVICE": "cpu", "NO_PROXY": "127.0.0.1"}
+    own = {
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(home),
+        "IMGSYNTH_DEVICE": "cpu",
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
     done = subprocess.run(
         [sys.executable, "-m", "imgsynth", *words],
         cwd=REPOSITORY,
@@ -74,3 +80,16 @@ def imgsynth_process(hub: HubServer, home: Path, *words: str, **settings: str) -
         timeout=HARD_LIMIT,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def share_blob(path: Path) -> Path:
+    """Moves a cached file's bytes to the store of all repositories, as Xet downloads do, and says where."""
+    store = pytest.importorskip(
+        "huggingface_hub.utils._shared_blobs", reason="huggingface_hub 1 has no such store"
+    )
+    blob, cache = path.parent / path.readlink(), huggingface_hub.constants.HF_HUB_CACHE
+    size = path.stat().st_size
+    assert store.publish_blob_to_shared_store(
+        blob_path=os.path.abspath(blob), xet_hash="0123abcd" * 8, cache_dir=cache, expected_size=size
+    )
+    return path.resolve()

@@ -14,10 +14,16 @@ EPOCH = "2024-01-01T00:00:00.000Z"
 
 @dataclass(frozen=True)
 class Blob:
-    """A file's content; with `lfs`, git itself holds only a pointer to it."""
+    """A file's content.
+
+    Attributes:
+        lfs: whether git itself holds only a pointer to it.
+        vouched: whether its ETag is a checksum, as the Hub's are; a mirror's may only tell versions apart.
+    """
 
     content: bytes
     lfs: bool = False
+    vouched: bool = True
 
     @cached_property
     def sha256(self) -> str:
@@ -36,7 +42,8 @@ class Blob:
 
     @property
     def etag(self) -> str:
-        return f'"{self.sha256 if self.lfs else self.oid}"'
+        checksum = self.sha256 if self.lfs else self.oid
+        return f'"{checksum}"' if self.vouched else f'W/"version-{checksum[:8]}"'
 
     def as_entry(self, path: str) -> dict[str, Any]:
         """As the tree and paths-info list it."""
@@ -77,9 +84,9 @@ class Repository:
     def private(self) -> bool:
         return self.private_token is not None and not self.gated
 
-    def commit(self, files: Mapping[str, bytes], lfs: Collection[str], branch: str) -> str:
+    def commit(self, files: Mapping[str, bytes], lfs: Collection[str], branch: str, vouched: bool) -> str:
         """Makes a commit of exactly these files the newest of the branch."""
-        blobs = {path: Blob(content, path in lfs) for path, content in sorted(files.items())}
+        blobs = {path: Blob(content, path in lfs, vouched) for path, content in sorted(files.items())}
         listing = "".join(f"{path} {blob.oid}\n" for path, blob in blobs.items())
         history = f"{self.name} {branch} {self.refs.get(branch)}\n{listing}"
         sha = hashlib.sha1(history.encode()).hexdigest()

@@ -41,17 +41,20 @@ class HubServer:
     Attributes:
         requests: all that was asked, in the order of the answers.
         entries_per_page: how much of a tree one answer lists.
+        ranges: whether a part of a file can be asked for, as on the Hub; some mirrors send the whole.
     """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.entries_per_page = ENTRIES_PER_PAGE
+        self.ranges = True
         self._repositories: dict[str, Repository] = {}
         self._renamed: dict[str, str] = {}
         self._faults: dict[Fault, float] = {}
         self._lock = threading.Lock()
         self._endpoint = _Server(self, self._answer_as_endpoint)
-        self._cdn = _Server(self, self._answer_as_cdn)
+        # By another name: huggingface_hub keeps the token from other hosts, but not from other ports.
+        self._cdn = _Server(self, self._answer_as_cdn, "localhost")
 
     def __enter__(self) -> HubServer:
         for server in (self._endpoint, self._cdn):
@@ -79,6 +82,7 @@ class HubServer:
         revision: str = "main",
         gated: bool = False,
         private_token: str | None = None,
+        vouched: bool = True,
     ) -> str:
         """Makes a commit of exactly these files the newest of a branch, and the repository if need be.
 
@@ -86,13 +90,14 @@ class HubServer:
             lfs: paths of the files that git holds as pointers only.
             gated: whether the files, but not their list, need permission; `private_token` then has it.
             private_token: the token without which nobody sees the repository; it begins with `hf_`.
+            vouched: whether the ETags are checksums.
 
         Returns:
             The commit, 40 hex digits.
         """
         repository = self._repositories.setdefault(name, Repository(name))
         repository.gated, repository.private_token = gated, private_token
-        return repository.commit(files, lfs, revision)
+        return repository.commit(files, lfs, revision, vouched)
 
     def tag(self, name: str, tag: str, revision: str = "main") -> None:
         self._repositories[name].tag(tag, revision)
@@ -167,7 +172,7 @@ class HubServer:
         found = next((b for b in blobs if match and b.lfs and b.sha256 == match[1]), None)
         if found is None:
             raise RefusedError(403, "Access denied")
-        return file_answer(found, request.range)
+        return file_answer(found, request.range if self.ranges else None)
 
     def _visible(self, name: str, request: Request) -> Repository:
         """The repository, if it is there for this client; any token with hf_ is somebody's."""
@@ -188,7 +193,7 @@ class HubServer:
             raise RefusedError(404, "Entry not found", "EntryNotFound", commit)
         headers = {"X-Repo-Commit": commit}
         if not blob.lfs:
-            return file_answer(blob, request.range, headers)
+            return file_answer(blob, request.range if self.ranges else None, headers)
         headers |= {"X-Linked-Etag": blob.etag, "X-Linked-Size": str(len(blob.content))}
         file = quote(path.rpartition("/")[2])
         return redirect(302, f"{self._cdn.url}/cdn/{blob.sha256}/{file}", headers)
@@ -232,10 +237,10 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, hub: HubServer, route: Route) -> None:
+    def __init__(self, hub: HubServer, route: Route, name: str = "127.0.0.1") -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.hub, self.route = hub, route
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.url = f"http://{name}:{self.server_port}"
         self.mistakes: list[BaseException] = []
 
     def handle_error(self, request: Any, client_address: Any) -> None:

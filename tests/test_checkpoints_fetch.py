@@ -1,101 +1,48 @@
-"""Fetching: which file, which bytes, and one plain sentence for whatever goes wrong on the way."""
+"""Fetching: which file and which facts beside it, what is told on the way, and what the disk may do to it."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import importlib
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from huggingface_hub import _CACHED_NO_EXIST
-from huggingface_hub import errors as hub
+from safetensors.torch import save as packed
 
+from app_server import assert_plain
+from builders import tiny_dcgan
+from hub_client import CHUNK
+from hub_faults import Kind
+from hub_server import HubServer
+from imgsynth.checkpoints.access import Access
 from imgsynth.checkpoints.catalog import Checkpoint, load_catalog
 from imgsynth.checkpoints.choose import choose_weights
-from imgsynth.checkpoints.fetch import Access, fetch
+from imgsynth.checkpoints.fetch import Fetched, fetch
+from imgsynth.checkpoints.hub_errors import explain
 from imgsynth.checkpoints.naming import from_path, resolve
-from imgsynth.errors import CheckpointNotFound, ChecksumMismatch, DownloadFailed, ImgsynthError
+from imgsynth.errors import CheckpointNotFound, DownloadFailed
+from imgsynth.runtime.opening import open_file
 
-# httpx in huggingface_hub 1.x, httpx2 in 2.x
-httpx: Any = importlib.import_module(hub.HfHubHTTPError.__bases__[0].__module__.partition(".")[0])
-
-COMMIT = "0123abcd" * 5
-WEIGHTS = b"weights" * 100
+FILE = "model.safetensors"
+NAMED = f"owner/name:{FILE}"
+WEIGHTS = packed(tiny_dcgan().state_dict())
 SHA256 = hashlib.sha256(WEIGHTS).hexdigest()
+SIZE = len(WEIGHTS)
+FULL_DISK = Path("/dev/full")
 
 
-class FakeHub:
-    """Stands in for hf_hub_download and list_repo_files: a folder laid out as the Hub cache is."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root / "models--owner--name" / "snapshots" / COMMIT
-        self.asked: list[tuple[str, str, str | None, bool | None]] = []
-        self.error: Exception | None = None
-        self.known: Any = None
-        self.add("net.safetensors", WEIGHTS)
-
-    def add(self, file: str, content: bytes) -> None:
-        (self.root / file).parent.mkdir(parents=True, exist_ok=True)
-        (self.root / file).write_bytes(content)
-
-    def download(
-        self,
-        repo: str,
-        file: str,
-        *,
-        revision: str | None,
-        token: bool | None,
-        tqdm_class: Any = None,
-        dry_run: bool = False,
-    ) -> Any:
-        self.asked.append((repo, file, revision, token))
-        if self.error:
-            raise self.error
-        if not (self.root / file).exists():
-            raise hub.RemoteEntryNotFoundError("no such entry", response=answer(404))
-        if dry_run:
-            return SimpleNamespace(will_download=not self.known, file_size=(self.root / file).stat().st_size)
-        if tqdm_class:
-            self.report(tqdm_class)
-        return str(self.root / file)
-
-    def report(self, tqdm_class: Any) -> None:
-        """As huggingface_hub drives its bar, over HTTP and over Xet."""
-        with tqdm_class(total=len(WEIGHTS), initial=100, desc="net", unit="B", unit_scale=True) as bar:
-            bar.update(200)
-            bar.update_transfer(200)
-            bar.set_postfix_str("1 MB/s", refresh=False)
-            bar.update(len(WEIGHTS) - 300)
-
-    def files(self, *args: Any, **kwargs: Any) -> list[str]:
-        if self.error:
-            raise self.error
-        return [p.relative_to(self.root).as_posix() for p in self.root.rglob("*") if p.is_file()]
+def add(hub: HubServer, **more: bytes) -> str:
+    """The repository `owner/name` with the weights, and files named with `_` for the dot."""
+    files = {FILE: WEIGHTS, **{name.replace("_json", ".json"): content for name, content in more.items()}}
+    return hub.add("owner/name", files, lfs=(FILE,))
 
 
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
-    fake = FakeHub(tmp_path)
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", fake.download)
-    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", fake.files)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *a, **k: fake.known)
-    return fake
-
-
-def answer(status: int) -> Any:
-    return httpx.Response(status, request=httpx.Request("GET", "https://hub.invalid/owner/name"))
-
-
-def from_cause(error: Exception, cause: Exception) -> Exception:
-    error.__cause__ = cause
-    return error
+def fetched(what: str = NAMED, **options: Any) -> Fetched:
+    return fetch(resolve(what), **options)
 
 
 # --- files on this disk ---
@@ -104,9 +51,9 @@ def from_cause(error: Exception, cause: Exception) -> Exception:
 def test_a_local_file(tmp_path: Path) -> None:
     path = tmp_path / "net.pth"
     path.write_bytes(WEIGHTS)
-    fetched = fetch(from_path(path))
-    assert (fetched.path, fetched.sha256, fetched.bytes) == (path, SHA256, len(WEIGHTS))
-    assert (fetched.revision, fetched.file, fetched.notes) == (None, "net.pth", ())
+    got = fetch(from_path(path))
+    assert (got.path, got.sha256, got.bytes, got.file) == (path, SHA256, SIZE, "net.pth")
+    assert (got.revision, got.hints, got.notes, got.verified) == (None, {}, (), None)
 
 
 def test_the_checksum_follows_the_file(tmp_path: Path) -> None:
@@ -131,9 +78,9 @@ def test_the_checksum_of_an_unchanged_file_is_computed_once(
 def test_bundled_weights_and_their_absence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMGSYNTH_WEIGHTS", str(tmp_path))
     with pytest.raises(CheckpointNotFound, match=r"avatars-gan are not in this copy"):
-        fetch(resolve("avatars-gan"))
+        fetched("avatars-gan")
     (tmp_path / "avatars-gan.safetensors").write_bytes(WEIGHTS)
-    assert fetch(resolve("avatars-gan")).sha256 == SHA256
+    assert fetched("avatars-gan").sha256 == SHA256
 
 
 def test_a_file_that_went_away(tmp_path: Path) -> None:
@@ -144,84 +91,26 @@ def test_a_file_that_went_away(tmp_path: Path) -> None:
         fetch(checkpoint)
 
 
-# --- the Hub ---
+@pytest.mark.parametrize(("source", "hints"), [("file", {"latent_dim": 7}), ("upload", {})])
+def test_a_config_beside_a_file_is_read_but_none_beside_an_upload(
+    tmp_path: Path, source: Any, hints: dict[str, Any]
+) -> None:
+    """Uploads of several people may lie in one folder."""
+    (tmp_path / "net.pth").write_bytes(WEIGHTS)
+    (tmp_path / "config.json").write_text('{"latent_dim": 7}')
+    got = fetch(Checkpoint("net", "net", (), source, "net.pth", path=tmp_path / "net.pth"))
+    assert (got.sha256, got.hints) == (SHA256, hints)
 
 
-def test_a_hub_file_with_its_commit(fake: FakeHub) -> None:
-    fetched = fetch(resolve("owner/name:net.safetensors@main"), access=Access(token=False))
-    assert (fetched.sha256, fetched.revision, fetched.hints, fetched.notes) == (SHA256, COMMIT, {}, ())
-    assert fake.asked[0] == ("owner/name", "net.safetensors", "main", False)
+# --- which file of a repository ---
 
 
-def test_a_file_too_large_for_a_visitor_is_not_downloaded(fake: FakeHub) -> None:
-    with pytest.raises(DownloadFailed, match=r"net.safetensors has .* MB and this server downloads at most"):
-        fetch(resolve("owner/name:net.safetensors"), access=Access(False, len(WEIGHTS) - 1))
-    assert len(fake.asked) == 1
-    assert fetch(resolve("owner/name:net.safetensors"), access=Access(False, len(WEIGHTS))).sha256 == SHA256
-
-
-def test_what_is_cached_may_be_used_by_a_visitor_whatever_its_size(fake: FakeHub) -> None:
-    fake.known = "cached"
-    assert fetch(resolve("owner/name:net.safetensors"), access=Access(False, 1)).sha256 == SHA256
-
-
-def test_config_is_asked_for_beside_the_weights_and_at_their_commit(fake: FakeHub) -> None:
-    fake.add("vae/net.pt", WEIGHTS)
-    fake.add("vae/config.json", b'{"latent_dim": 7, "channels": 3}')
-    checkpoint = replace(resolve("owner/name:vae/net.pt"), hints={"channels": 1})
-    assert fetch(checkpoint).hints == {"latent_dim": 7, "channels": 1}
-    assert fake.asked[1] == ("owner/name", "vae/config.json", COMMIT, None)
-
-
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"{", b"[1]", b" " * 2_000_000])
-def test_a_config_that_is_none_is_left_aside_and_said(fake: FakeHub, content: bytes) -> None:
-    fake.add("config.json", content)
-    fetched = fetch(resolve("owner/name:net.safetensors"))
-    assert fetched.hints == {}
-    assert "could not be understood" in fetched.notes[0]
-
-
-def test_a_config_known_to_be_missing_is_not_asked_for_again(fake: FakeHub) -> None:
-    fake.known = _CACHED_NO_EXIST
-    fetch(resolve("owner/name:net.safetensors"))
-    assert len(fake.asked) == 1
-
-
-def test_progress_ends_at_the_whole_file(fake: FakeHub) -> None:
-    seen: list[tuple[int, int]] = []
-    fetch(resolve("owner/name:net.safetensors"), progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(300, len(WEIGHTS)), (len(WEIGHTS), len(WEIGHTS))]
-
-
-def test_an_unnamed_file_is_chosen_and_said(fake: FakeHub) -> None:
-    fake.add("optimizer.safetensors", b"x")
-    fake.add("old/net.pth", b"x")
-    fetched = fetch(resolve("owner/name"))
-    assert fetched.file == "net.safetensors"
-    assert fetched.sha256 == SHA256
-    assert "net.safetensors was taken" in fetched.notes[0]
-
-
-def test_a_repository_without_weights(fake: FakeHub) -> None:
-    (fake.root / "net.safetensors").rename(fake.root / "net.onnx")
-    with pytest.raises(CheckpointNotFound, match=r"owner/name holds no weights"):
-        fetch(resolve("owner/name"))
-
-
-def test_an_altered_file_is_refused(fake: FakeHub) -> None:
-    promised = replace(resolve("owner/name:net.safetensors"), sha256=SHA256)
-    assert fetch(promised).sha256 == SHA256
-    fake.add("net.safetensors", WEIGHTS + b"!")
-    with pytest.raises(ChecksumMismatch, match=r"net.safetensors is not the file that was promised"):
-        fetch(promised)
-
-
-def test_a_row_is_fetched_at_its_pinned_revision(fake: FakeHub) -> None:
+def test_a_row_is_fetched_at_its_pinned_commit_or_not_at_all(hub: HubServer) -> None:
     row = load_catalog()["big-lama"]
-    fake.add("big-lama.safetensors", WEIGHTS)
-    with pytest.raises(ChecksumMismatch):
+    hub.add(str(row.repo), {row.file: WEIGHTS})
+    with pytest.raises(CheckpointNotFound, match=f"no revision {row.revision}"):
         fetch(row)
-    assert fake.asked[0] == ("michaelgold/big-lama", "big-lama.safetensors", row.revision, None)
+    assert hub.requests == hub.asked(f"/resolve/{row.revision}/")
 
 
 @pytest.mark.parametrize(
@@ -246,121 +135,247 @@ def test_the_most_likely_file(files: list[str], chosen: str | None) -> None:
     assert next(iter(choose_weights(reversed(files))), None) == chosen
 
 
-# --- what can go wrong ---
+# --- what lies beside it ---
 
-LOST = "cannot find it in the cache"
-FAILURES: list[tuple[str, Callable[[], Exception], type[ImgsynthError], str]] = [
-    ("repo", lambda: hub.RepositoryNotFoundError("x", response=answer(401)), CheckpointNotFound, "no public"),
-    ("gated", lambda: hub.GatedRepoError("x", response=answer(403)), DownloadFailed, "gated"),
-    (
-        "revision",
-        lambda: hub.RevisionNotFoundError("x", response=answer(404)),
-        CheckpointNotFound,
-        "no rev",
-    ),
-    (
-        "file",
-        lambda: hub.RemoteEntryNotFoundError("x", response=answer(404)),
-        CheckpointNotFound,
-        "no file",
-    ),
-    ("name", lambda: hub.HFValidationError("x"), CheckpointNotFound, "owner/name"),
-    ("token", lambda: hub.HfHubHTTPError("x", response=answer(401)), DownloadFailed, "token"),
-    ("access", lambda: hub.HfHubHTTPError("x", response=answer(403)), DownloadFailed, "may not read"),
-    ("busy", lambda: hub.HfHubHTTPError("x", response=answer(429)), DownloadFailed, "slow down"),
-    ("down", lambda: hub.HfHubHTTPError("x", response=answer(503)), DownloadFailed, "503"),
-    ("teapot", lambda: hub.HfHubHTTPError("x", response=answer(418)), DownloadFailed, "418"),
-    ("offline", lambda: hub.OfflineModeIsEnabled("x"), DownloadFailed, "HF_HUB_OFFLINE is set"),
-    (
-        "offline, no copy",
-        lambda: from_cause(hub.LocalEntryNotFoundError(LOST), hub.OfflineModeIsEnabled("x")),
-        DownloadFailed,
-        "HF_HUB_OFFLINE is set",
-    ),
-    (
-        "busy, no copy",
-        lambda: from_cause(hub.LocalEntryNotFoundError(LOST), hub.HfHubHTTPError("x", response=answer(429))),
-        DownloadFailed,
-        "slow down",
-    ),
-    (
-        "not a hub",
-        lambda: from_cause(hub.LocalEntryNotFoundError(LOST), hub.FileMetadataError("x")),
-        DownloadFailed,
-        "HF_ENDPOINT",
-    ),
-    (
-        "no network, no copy",
-        lambda: from_cause(hub.LocalEntryNotFoundError(LOST), httpx.ConnectError("x")),
-        DownloadFailed,
-        "could not be reached",
-    ),
-    ("no network", lambda: httpx.ConnectError("x"), DownloadFailed, "could not be reached"),
-    ("slow network", lambda: httpx.ReadTimeout("x"), DownloadFailed, "could not be reached"),
-    ("disk", lambda: OSError(errno.ENOSPC, "No space left on device"), DownloadFailed, "disk is full"),
-    ("disk, in Xet", lambda: RuntimeError("I/O: No space left on device"), DownloadFailed, "disk is full"),
-    ("permission", lambda: PermissionError(errno.EACCES, "x", "/srv/x"), DownloadFailed, "HF_HOME"),
-    ("size", lambda: OSError("Consistency check failed: file should be"), DownloadFailed, "broke off"),
+
+def test_a_config_belongs_to_the_commit_of_the_weights(hub: HubServer) -> None:
+    first = add(hub, config_json=b'{"latent_dim": 7, "channels": 3}')
+    second = add(hub, config_json=b'{"latent_dim": 9}')
+    checkpoint = replace(resolve(f"{NAMED}@{first}"), hints={"channels": 1})
+    assert fetch(checkpoint).hints == {"latent_dim": 7, "channels": 1}
+    assert fetched().hints == {"latent_dim": 9}
+    assert len(hub.asked(f"/{first}/config.json")) + len(hub.asked(f"/{second}/config.json")) == len(
+        hub.asked("config.json")
+    )
+
+
+def test_pythaes_name_of_a_config_is_known(hub: HubServer) -> None:
+    add(hub, model_config_json=b'{"latent_dim": 7}')
+    assert fetched().hints == {"latent_dim": 7}
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"{", b"[1]", b"[" * 9999, b" " * 2_000_000])
+def test_a_config_that_is_none_is_left_aside_and_said(hub: HubServer, content: bytes) -> None:
+    add(hub, config_json=content)
+    got = fetched()
+    assert (got.hints, got.notes) == ({}, ("config.json could not be understood, so it was left aside.",))
+
+
+def test_a_file_far_too_large_for_a_config_is_not_downloaded(hub: HubServer) -> None:
+    add(hub, config_json=b" " * 2_000_000)
+    assert "could not be understood" in fetched(access=Access(False, SIZE)).notes[0]
+    assert hub.asked("GET .*config.json") == []
+
+
+def test_a_config_known_to_be_missing_is_not_asked_for_again(hub: HubServer) -> None:
+    add(hub)
+    fetched()
+    assert len(hub.asked("config.json")) == 2
+    hub.forget()
+    fetched()
+    assert [str(request) for request in hub.requests] == 2 * [f"HEAD /owner/name/resolve/main/{FILE}"]
+
+
+@pytest.mark.parametrize("kind", ["drop", "status", "html"])
+def test_without_its_config_a_file_is_opened_only_if_it_is_here_already(hub: HubServer, kind: Kind) -> None:
+    add(hub, config_json=b'{"latent_dim": 7}')
+    hub.fail(kind, at="config.json", times=None)
+    with pytest.raises(DownloadFailed, match=r"config.json of owner/name"):
+        fetched()
+    got = fetched()
+    assert (got.sha256, got.hints) == (SHA256, {})
+    assert "could not be asked for a config.json" in got.notes[0]
+    hub.heal()
+    assert fetched().hints == {"latent_dim": 7}
+
+
+# --- for a visitor ---
+
+
+def test_what_is_cached_may_be_used_by_a_visitor_whatever_its_size(hub: HubServer) -> None:
+    add(hub)
+    fetched()
+    assert fetched(access=Access(False, 1)).sha256 == SHA256
+
+
+def test_of_what_is_too_large_for_a_visitor_not_even_the_header_is_read(hub: HubServer) -> None:
+    add(hub)
+    with pytest.raises(DownloadFailed, match=f"{FILE} has .* MB and this server downloads at most"):
+        open_file(resolve(NAMED), access=Access(False, SIZE - 1))
+    assert hub.asked("GET ") == []
+
+
+# --- progress ---
+
+
+def test_progress_begins_at_nothing_before_the_first_byte_and_ends_at_the_whole(hub: HubServer) -> None:
+    add(hub, config_json=b"{}")
+    seen: list[tuple[int, int]] = []
+    asked: list[int] = []
+
+    def note(done: int, total: int) -> None:
+        seen.append((done, total))
+        asked.append(len(hub.asked("GET ")))
+
+    fetched(progress=note)
+    assert (seen[0], asked[0]) == ((0, SIZE), 0)
+    assert seen[-1] == (SIZE, SIZE)
+    assert seen == sorted(seen) and {total for _, total in seen} == {SIZE}
+    assert len(seen) >= SIZE // CHUNK
+
+
+def test_there_is_no_progress_where_nothing_is_downloaded(hub: HubServer) -> None:
+    add(hub)
+    fetched()
+    fetched(progress=lambda done, total: pytest.fail("nothing was to be downloaded"))
+
+
+class StoppedError(Exception):
+    """Somebody has had enough."""
+
+
+OWN_ERRORS = [
+    StoppedError(),
+    ValueError("no such bar"),
+    OSError(errno.ENOSPC, "of the caller's own disk"),
+    ConnectionResetError("whoever watched has left"),
+    KeyboardInterrupt(),
 ]
 
 
-@pytest.mark.parametrize(("make", "kind", "words"), [f[1:] for f in FAILURES], ids=[f[0] for f in FAILURES])
-def test_every_failure_is_one_plain_sentence(
-    fake: FakeHub, make: Callable[[], Exception], kind: type[ImgsynthError], words: str
+@pytest.mark.parametrize("error", OWN_ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("reached", [0, 2 * CHUNK])
+def test_an_error_of_the_callers_own_passes_through(
+    hub: HubServer, error: BaseException, reached: int
 ) -> None:
-    fake.error = make()
-    with pytest.raises(kind, match=words) as caught:
-        fetch(resolve("owner/name:net.safetensors@v1"))
-    sentence = str(caught.value)
-    assert sentence.endswith(".")
-    assert "\n" not in sentence
-    assert str(fake.root) not in sentence
-    assert "/srv" not in sentence
-    assert caught.value.__cause__ is fake.error
-
-
-def test_a_failure_while_listing_is_told_too(fake: FakeHub) -> None:
-    fake.error = hub.RepositoryNotFoundError("x", response=answer(401))
-    with pytest.raises(CheckpointNotFound, match="no public repository owner/name"):
-        fetch(resolve("owner/name"))
-
-
-@pytest.mark.parametrize("error", [hub.OfflineModeIsEnabled("x"), httpx.ConnectError("x")])
-def test_without_network_an_earlier_copy_is_listed(
-    fake: FakeHub, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    def refuse(*args: Any, **kwargs: Any) -> list[str]:
-        raise error
-
-    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", refuse)
-    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *a, **k: str(fake.root))
-    assert fetch(resolve("owner/name")).file == "net.safetensors"
-
-
-def test_a_config_that_cannot_be_asked_for_is_said(fake: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    def only_weights(repo: str, file: str, **options: Any) -> str:
-        if file == "config.json":
-            raise hub.LocalEntryNotFoundError(LOST)
-        return fake.download(repo, file, **options)
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", only_weights)
-    fetched = fetch(resolve("owner/name:net.safetensors"))
-    assert fetched.sha256 == SHA256
-    assert "could not be asked for a config.json" in fetched.notes[0]
-
-
-def test_a_callers_own_error_passes_through(fake: FakeHub) -> None:
-    class StoppedError(Exception):
-        pass
+    add(hub)
 
     def stop(done: int, total: int) -> None:
-        raise StoppedError
+        if done >= reached:
+            raise error
 
-    with pytest.raises(StoppedError):
-        fetch(resolve("owner/name:net.safetensors"), progress=stop)
+    with pytest.raises(type(error)) as caught:
+        fetched(progress=stop)
+    assert caught.value is error
+    assert fetched().path.read_bytes() == WEIGHTS
 
 
-def test_an_upload_is_fetched_like_a_file(tmp_path: Path) -> None:
-    (tmp_path / "up.pth").write_bytes(WEIGHTS)
-    upload = Checkpoint("up", "up", (), "upload", "up.pth", path=tmp_path / "up.pth")
-    assert fetch(upload).sha256 == SHA256
+# --- a Hub that is there only now and then ---
+
+QUESTIONS = [("owner/name", "GET /api/"), (NAMED, f"HEAD .*{FILE}"), (NAMED, "HEAD .*/config.json")]
+
+
+@pytest.mark.parametrize(("what", "question"), QUESTIONS)
+def test_a_question_lost_on_its_way_is_put_again(hub: HubServer, what: str, question: str) -> None:
+    """As on a connection that the Hub has closed since the last question."""
+    add(hub, config_json=b'{"latent_dim": 7}')
+    hub.fail("drop", at=question)
+    got = fetched(what)
+    assert (got.sha256, got.hints) == (SHA256, {"latent_dim": 7})
+    assert [request.fault for request in hub.asked(question)[:2]] == ["drop", None]
+
+
+def test_a_question_is_put_twice_and_not_for_ever(hub: HubServer) -> None:
+    add(hub)
+    hub.fail("drop", at="GET /api/", times=None)
+    with pytest.raises(DownloadFailed, match="could not be reached"):
+        fetched("owner/name")
+    assert len(hub.requests) == 2
+
+
+@pytest.mark.parametrize("what", ["owner/name", NAMED, f"{NAMED}@main"])
+@pytest.mark.parametrize("kind", ["drop", "status", "html"])
+def test_what_is_here_is_found_while_the_hub_is_not(hub: HubServer, what: str, kind: Kind) -> None:
+    add(hub, config_json=b'{"latent_dim": 7}')
+    fetched(what)
+    hub.fail(kind, at="", times=None)
+    got = fetched(what)
+    assert (got.file, got.sha256, got.hints) == (FILE, SHA256, {"latent_dim": 7})
+
+
+def test_one_file_of_a_repository_whose_others_were_never_downloaded_is_found(
+    hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where another program once fetched a part of the repository, and noted how much it has in all."""
+    import huggingface_hub
+
+    add(hub, config_json=b"{}", other_json=b"{}")
+    huggingface_hub.snapshot_download("owner/name", allow_patterns=[FILE, "config.json"])
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert fetched("owner/name").file == FILE
+
+
+def test_a_repository_that_says_no_is_not_read_from_the_cache(hub: HubServer) -> None:
+    add(hub)
+    fetched("owner/name")
+    hub.add("owner/name", {FILE: WEIGHTS}, lfs=(FILE,), private_token="hf_mine")
+    with pytest.raises(CheckpointNotFound, match="no public repository owner/name"):
+        fetched("owner/name")
+
+
+# --- the disk ---
+
+
+@pytest.mark.skipif(not FULL_DISK.exists(), reason="there is no full disk here")
+def test_a_full_disk_is_told_and_later_forgotten(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(hub)
+    usual = Path.open
+
+    def on_full_disk(path: Path, *mode: Any, **options: Any) -> Any:
+        return usual(FULL_DISK if path.suffix == ".incomplete" else path, *mode, **options)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "open", on_full_disk)
+        with pytest.raises(DownloadFailed, match="The disk is full") as caught:
+            fetched()
+    assert_plain(str(caught.value))
+    assert fetched().path.read_bytes() == WEIGHTS
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_cache_that_cannot_be_written_to_is_told(
+    hub: HubServer, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    add(hub)
+
+    def refuse(path: str, *_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number), path)
+
+    monkeypatch.setattr(os, "makedirs", refuse)
+    with pytest.raises(DownloadFailed, match="cache cannot be written to: set HF_HOME") as caught:
+        fetched()
+    assert_plain(str(caught.value))
+
+
+def test_a_cache_where_a_file_is_in_the_way_is_told(hub: HubServer, tmp_path: Path) -> None:
+    add(hub)
+    (tmp_path / "home").write_text("no folder")
+    with pytest.raises(DownloadFailed, match="cache cannot be written to"):
+        fetched()
+
+
+def test_a_cache_that_can_only_be_read_is_read(hub: HubServer, tmp_path: Path) -> None:
+    def state() -> dict[Path, int]:
+        return {path: path.lstat().st_mtime_ns for path in (tmp_path / "home").rglob("*")}
+
+    add(hub, config_json=b"{}")
+    fetched("owner/name")
+    before = state()
+    fetched("owner/name")
+    assert state() == before
+
+
+NOT_TO_BE_HAD_HERE: dict[str, tuple[Callable[[], Exception], str]] = {
+    "full disk, told by Xet": (lambda: RuntimeError("I/O: No space left on device"), "disk is full"),
+    "Xet's own trouble": (lambda: RuntimeError("Data processing: CAS error"), "broke off"),
+    "slow network": (lambda: TimeoutError("timed out"), "could not be reached"),
+    "somebody else's folder": (lambda: PermissionError(errno.EPERM, "x", "/srv/x"), "set HF_HOME"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_TO_BE_HAD_HERE)
+def test_what_no_local_hub_can_bring_about_is_one_plain_sentence_too(case: str) -> None:
+    make, words = NOT_TO_BE_HAD_HERE[case]
+    sentence = str(explain(make(), resolve(NAMED)))
+    assert words in sentence
+    assert_plain(sentence)

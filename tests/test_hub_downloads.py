@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import pytest
 from safetensors.torch import save as packed
 
@@ -23,14 +21,6 @@ from imgsynth.families import Model
 
 FILE = "model.safetensors"
 GAN, OTHER_GAN = (packed(tiny_dcgan(seed).state_dict()) for seed in (1, 2))
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    with HubServer() as hub:
-        lead_client(hub, tmp_path / "home", monkeypatch)
-        yield hub
-        huggingface_hub.close_session()
 
 
 def fetched(what: str, **options: Any) -> Fetched:

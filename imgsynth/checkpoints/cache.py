@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from imgsynth.checkpoints.catalog import Checkpoint, load_catalog
 from imgsynth.checkpoints.choose import choose_weights
+from imgsynth.checkpoints.verify import blob_of
 from imgsynth.errors import CheckpointNotFound
-
-if TYPE_CHECKING:
-    from huggingface_hub import CachedFileInfo, CachedRevisionInfo
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class CachedFile:
         name: how to ask for it: a catalog id, or `owner/name:file`.
         repo, file, revision: where on the Hub it belongs.
         bytes: its size.
-        path, blob: the entry in the snapshot, and the bytes that it points to.
+        path, blob: the entry of the commit, and the bytes that it leads to.
     """
 
     name: str
@@ -36,34 +34,29 @@ class CachedFile:
 
 def cached_files() -> list[CachedFile]:
     """All weights in the cache, by name; nothing where there is no cache."""
+    found = [
+        CachedFile(name_of(repo, file), repo, file, commit, path.stat().st_size, path, path.resolve())
+        for repo, commit, file, path in _entries("model")
+        if choose_weights([file])
+    ]
+    return sorted(found, key=lambda c: (c.name, c.revision))
+
+
+def _entries(*kinds: str) -> Iterator[tuple[str, str, str, Path]]:
+    """Repository, commit, file and place of all that is in the cache, or in some kinds of repositories."""
     from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
     try:
         repos = scan_cache_dir().repos
     except CacheNotFound:
-        return []
-    found = [
-        as_cached(repo.repo_id, revision, entry)
-        for repo in repos
-        if repo.repo_type == "model"
-        for revision in repo.revisions
-        for entry in revision.files
-    ]
-    return sorted((c for c in found if choose_weights([c.file])), key=lambda c: c.name)
-
-
-def as_cached(repo: str, revision: CachedRevisionInfo, entry: CachedFileInfo) -> CachedFile:
-    file = entry.file_path.relative_to(revision.snapshot_path).as_posix()
-    return CachedFile(
-        name_of(repo, file),
-        repo,
-        file,
-        revision.commit_hash,
-        entry.size_on_disk,
-        entry.file_path,
-        entry.blob_path,
-    )
+        return
+    for repo in repos:
+        if not kinds or repo.repo_type in kinds:
+            for revision in repo.revisions:
+                for entry in revision.files:
+                    file = entry.file_path.relative_to(revision.snapshot_path).as_posix()
+                    yield repo.repo_id, revision.commit_hash, file, entry.file_path
 
 
 def name_of(repo: str, file: str) -> str:
@@ -78,14 +71,17 @@ def remove(checkpoint: Checkpoint) -> int:
     Raises:
         CheckpointNotFound: it is not there.
     """
-    every = cached_files()
-    ours = [c for c in every if c.repo == checkpoint.repo and checkpoint.file in ("", c.file)]
+    ours = [c for c in cached_files() if c.repo == checkpoint.repo and checkpoint.file in ("", c.file)]
     if not ours:
         raise CheckpointNotFound(f"{checkpoint.id} is not in the cache, so there is nothing to remove.")
-    for entry in ours:
-        entry.path.unlink(missing_ok=True)
-    kept = {c.blob for c in every if c not in ours}
-    freed = {c.blob: c.bytes for c in ours if c.blob not in kept}
-    for blob in freed:
-        blob.unlink(missing_ok=True)
-    return sum(freed.values())
+    paths = {c.path for c in ours}
+    kept = {place for *_, path in _entries() if path not in paths for place in _places(path)}
+    gone = {place for path in paths for place in _places(path)} - kept
+    for place in gone:
+        place.unlink(missing_ok=True)
+    return sum({c.blob: c.bytes for c in ours if c.blob in gone}.values())
+
+
+def _places(path: Path) -> set[Path]:
+    """All that a file of the cache takes: its entry, the blob that this names, and the bytes."""
+    return {path, blob_of(path), path.resolve()}

@@ -9,16 +9,9 @@ from typing import Any
 
 from imgsynth.checkpoints.access import OWNER, Access, Progress
 from imgsynth.checkpoints.catalog import Checkpoint, bundled_path, known_file
-from imgsynth.checkpoints.hub import (
-    CONFIGS,
-    Plan,
-    commit_of,
-    download,
-    explained,
-    make_plan,
-    parse_config,
-    read_config,
-)
+from imgsynth.checkpoints.client import explained
+from imgsynth.checkpoints.config import config_beside, read_config
+from imgsynth.checkpoints.hub import Plan, commit_of, download, make_plan
 from imgsynth.checkpoints.verify import Verified, check_download, check_promise, current_sha256
 from imgsynth.errors import CheckpointNotFound
 
@@ -90,16 +83,10 @@ def _on_disk(checkpoint: Checkpoint) -> Fetched:
         raise _missing(checkpoint)
     try:
         check_promise(checkpoint, path.name, current_sha256(path))
-        config, notes = _config_beside(path) if checkpoint.source == "file" else ({}, ())
+        config, notes = config_beside(path) if checkpoint.source == "file" else ({}, ())
         return _described(path, checkpoint, config, notes)
     except OSError as error:
         raise CheckpointNotFound(f"{path.name} cannot be read: check its permissions.") from error
-
-
-def _config_beside(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """A repository that was downloaded as a folder keeps its config.json beside the weights."""
-    beside = next((p for name in CONFIGS if (p := path.with_name(name)).is_file()), None)
-    return parse_config(beside) if beside else ({}, ())
 
 
 def _described(

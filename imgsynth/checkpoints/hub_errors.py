@@ -21,7 +21,7 @@ FAILURES: tuple[type[Exception], ...] = (
     TransportError,
 )
 MOST_NAMED = 4
-_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 
 
 def explain(error: Exception, checkpoint: Checkpoint) -> ImgsynthError:

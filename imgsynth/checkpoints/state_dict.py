@@ -34,6 +34,7 @@ from imgsynth.errors import CheckpointUnreadable
 
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 LARGEST = 8 * 2**30  # bytes, of a file and of the tensors it unfolds to
+MOST_TENSORS = 10_000  # of a file; ours have hundreds, and to look what a million belongs to takes minutes
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,11 @@ def _refused(path: Path, kind: Kind, message: str) -> CheckpointUnreadable:
 def _check(path: Path, tensors: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
     if not weights:
         raise _no_tensors(path)
+    if len(tensors) > MOST_TENSORS:
+        raise CheckpointUnreadable(
+            f"{path.name} holds {len(tensors)} tensors, more than any network here has: "
+            "give the generator alone."
+        )
     for key, tensor in tensors.items():
         if tensor.layout != torch.strided or tensor.is_quantized:
             raise CheckpointUnreadable(

@@ -21,6 +21,9 @@ CONTAINERS = (
     *("genA2B", "G_A2B", "netG_A2B", "G_AB", "gen_AB", "netG_A", "G_A"),
 )
 
+# No network's own: a safetensors file, which is flat, has them among the weights.
+BESIDE = ("latent_avg",)
+
 # Put in by torch.compile, FSDP and activation checkpointing around any part of a network.
 WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 
@@ -69,6 +72,7 @@ def unwrap(loaded: Mapping[Any, Any]) -> Unwrapped:
         result.beside.update(_tensors_of(loaded))
         loaded = loaded[name]
     result.tensors = _tensors_of(loaded)
+    result.beside.update({name: result.tensors.pop(name) for name in BESIDE if name in result.tensors})
     while step := _next_step(result.tensors):
         label, result.tensors = step
         result.taken_off.append(label)

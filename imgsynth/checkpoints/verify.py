@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tempfile
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -30,12 +31,13 @@ def current_sha256(path: Path) -> str:
     return sha256_of(path.resolve(), stat.st_size, stat.st_mtime_ns)
 
 
-def check_promise(checkpoint: Checkpoint, name: str, sha256: str) -> None:
+def check_promise(
+    checkpoint: Checkpoint, name: str, sha256: str, advice: str = "delete that copy and fetch it again"
+) -> None:
     """Raises ChecksumMismatch where the catalog promises other bytes."""
     if checkpoint.sha256 not in (None, sha256):
         raise ChecksumMismatch(
-            f"{name} is not the file that was promised (its sha256 differs), "
-            "so it was not opened: delete that copy and fetch it again."
+            f"{name} is not the file that was promised (its sha256 differs), so it was not opened: {advice}."
         )
 
 
@@ -47,7 +49,9 @@ def check_download(checkpoint: Checkpoint, path: Path, revision: str | None) -> 
     """
     vouched = check_hub_sum(path)
     sha256 = current_sha256(path)
-    check_promise(checkpoint, path.name, sha256)
+    if not vouched and checkpoint.sha256 not in (None, sha256):
+        discard(path)
+    check_promise(checkpoint, path.name, sha256, "choose another checkpoint" if vouched else "try again")
     if checkpoint.sha256:
         return "catalog"
     if vouched:
@@ -62,13 +66,11 @@ def check_hub_sum(path: Path) -> bool:
     Raises:
         ChecksumMismatch: it was altered on the way, or later on this disk; the copy is deleted.
     """
-    blob = path.resolve()
-    expected = hub_sum(blob)
+    expected = hub_sum(path)
     if expected is None:
         return False
-    if actual_sum(blob, expected) != expected:
-        path.unlink(missing_ok=True)
-        blob.unlink(missing_ok=True)
+    if actual_sum(path, expected) != expected:
+        discard(path)
         raise ChecksumMismatch(
             f"{path.name} is not as the Hub keeps it (its checksum differs), "
             "so it was deleted and not opened: try again."
@@ -76,9 +78,18 @@ def check_hub_sum(path: Path) -> bool:
     return True
 
 
-def hub_sum(blob: Path) -> str | None:
-    """The checksum that the Hub gave for a file, which is its name in the cache: sha256, or git's sha1."""
-    return blob.name if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", blob.name) else None
+def hub_sum(path: Path) -> str | None:
+    """The checksum that the Hub gave for a file, which names its blob in the cache: sha256, or git's sha1."""
+    name = blob_of(path).name
+    return name if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", name) else None
+
+
+def blob_of(path: Path) -> Path:
+    """What the entry of a commit points to, or the entry itself where a disk knows no links.
+
+    The blob may be a link again, into a store that all repositories share, where names are no checksums.
+    """
+    return Path(os.path.abspath(path.parent / path.readlink())) if path.is_symlink() else path
 
 
 def actual_sum(path: Path, like: str) -> str:
@@ -89,6 +100,17 @@ def actual_sum(path: Path, like: str) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
+def discard(path: Path) -> None:
+    """Deletes a file of the Hub's cache, at every commit that has the same bytes.
+
+    huggingface_hub takes a repository with an entry that leads nowhere for damaged.
+    """
+    bytes_here, blob = path.resolve(), blob_of(path)
+    same = [entry for entry in blob.parents[1].glob("snapshots/**/*") if blob_of(entry) == blob]
+    for file in (bytes_here, blob, path, *same):
+        file.unlink(missing_ok=True)
+
+
 def check_first_seen(name: str, shown: str, sha256: str) -> None:
     """Remembers the sum of a file that nobody vouches for, and holds later copies to it.
 
@@ -97,12 +119,14 @@ def check_first_seen(name: str, shown: str, sha256: str) -> None:
     """
     store = seen_file()
     seen = read_seen(store)
-    if seen.setdefault(name, sha256) != sha256:
+    if name not in seen:
+        with suppress(OSError):  # a disk that cannot be written to has no later copies either
+            write_seen(store, {**seen, name: sha256})
+    elif seen[name] != sha256:
         raise ChecksumMismatch(
             f"{shown} is not the file that was opened here before under this name (its sha256 differs), "
             "so it was not opened: ask its author what has changed."
         )
-    write_seen(store, seen)
 
 
 def seen_file() -> Path:

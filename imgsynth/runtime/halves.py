@@ -35,13 +35,18 @@ def completed(state: StateDict, checkpoint: Checkpoint, read: Read) -> tuple[Sta
         found = None
     if found is None or half_of(shapes_of(found)) != other:
         raise UnknownArchitecture(
-            f"{checkpoint.file} is the {half} of a TAESD codec alone: put its {other} beside it, "
-            f"under the same name with '{other}' in place of '{half}'.",
+            f"{checkpoint.file} is the {half} of a TAESD codec alone: {advice(checkpoint, half, other)}.",
             "taesd",
         )
     assert beside is not None
     halves = {half: state, other: found}
     return join_halves(**halves), (f"Its {other} was read from {PurePath(beside.file).name}.",)
+
+
+def advice(checkpoint: Checkpoint, half: str, other: str) -> str:
+    if checkpoint.source == "upload":
+        return "give the one file that has both, as diffusers saves it, or the name of its Hub repository"
+    return f"put its {other} beside it, under the same name with '{other}' in place of '{half}'"
 
 
 def other_file(checkpoint: Checkpoint, half: str, other: str) -> Checkpoint | None:

@@ -12,9 +12,11 @@ import torch
 from imgsynth.architectures.registry import Opened, open_state_dict, recognise
 from imgsynth.checkpoints.access import OWNER, Access, Progress
 from imgsynth.checkpoints.catalog import Checkpoint
+from imgsynth.checkpoints.client import explained
+from imgsynth.checkpoints.config import read_config
 from imgsynth.checkpoints.fetch import fetch
 from imgsynth.checkpoints.headers import has_header, read_header
-from imgsynth.checkpoints.hub import Plan, explained, make_plan, read_config, sum_on_hub
+from imgsynth.checkpoints.hub import Plan, check_size, make_plan, sum_on_hub
 from imgsynth.checkpoints.naming import resolve
 from imgsynth.checkpoints.state_dict import Loaded, read_state_dict
 from imgsynth.checkpoints.verify import Verified
@@ -57,7 +59,7 @@ def metadata_hints(metadata: Mapping[str, str]) -> dict[str, Any]:
     """Facts that our own files carry in their safetensors metadata, as a config.json would."""
     try:
         config = json.loads(metadata.get("config", "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return config if isinstance(config, dict) else {}
 
@@ -72,6 +74,8 @@ def open_file(checkpoint: Checkpoint, progress: Progress | None = None, access: 
         ImgsynthError: with the reason in one sentence.
     """
     plan = make_plan(checkpoint, access) if checkpoint.source == "hub" else None
+    if plan:
+        check_size(plan, access)
     if plan and not plan.cached and has_header(plan.checkpoint.file):
         recognise_header(plan, access)
     fetched = fetch(checkpoint, progress=progress, access=access, plan=plan)

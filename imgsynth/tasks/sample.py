@@ -41,7 +41,7 @@ def sample(model: Model, request: SampleRequest) -> Iterator[Picture]:
 
 
 def labels_of(model: LatentModel, seeds: Sequence[int], label: int | None) -> list[int] | None:
-    """A class for each seed: the one asked for, else all in turn by seed; None for a model without classes."""
+    """A class for each seed: the one asked for, else all in turn; None for a model without classes."""
     if label is not None:
         return model.checked_labels([label] * len(seeds), len(seeds))
     return [seed % model.classes for seed in seeds] if model.classes else None
