@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import torch
 from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 from torch import nn
 
 from builders import randomised, save
@@ -120,8 +121,8 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[AppServer]:
-    """The app in a process of its own, ended when the context is left."""
+def started(folder: Path, **settings: str) -> Iterator[AppServer]:
+    """The app in a process of its own, ended when the context is left; `settings` are environment."""
     (folder / "weights").mkdir()
     for name, network in tiny_networks().items():
         save(network.state_dict(), folder / "weights" / f"{name}.safetensors")
@@ -132,7 +133,7 @@ def started(folder: Path) -> Iterator[AppServer]:
         process = subprocess.Popen(
             [sys.executable, "app.py"],
             cwd=REPOSITORY,
-            env=environment(folder, port),
+            env=environment(folder, port) | settings,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -158,6 +159,14 @@ def assert_plain(sentence: str) -> None:
     assert not re.search(rf"Traceback|\w+(?:Error|Exception)\b|\b(?:{classes})\b", sentence), (
         f"a name of the program's: {sentence!r}"
     )
+
+
+def sentence_of(client: Client, **call: Any) -> str:
+    """What an endpoint that refuses a call says."""
+    with pytest.raises(AppError) as caught:
+        client.predict(**call)
+    assert_plain(str(caught.value))
+    return str(caught.value)
 
 
 def tail(log: Path) -> str:

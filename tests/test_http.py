@@ -27,6 +27,7 @@ REQUIRED = object()
 PARAMETERS: dict[str, dict[str, Any]] = {
     "/models": {"task": ""},
     "/inspect": {"what": REQUIRED},
+    "/open": {"what": "", "file": None},
     "/sample": {"checkpoint": REQUIRED, "seeds": REQUIRED, "psi": 1.0, "label": None},
     "/interpolate": {
         "checkpoint": REQUIRED,
@@ -37,11 +38,13 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "fps": 30,
         "psi": 1.0,
         "format": "mp4",
+        "label": None,
+        "photos": None,
     },
     "/translate": {"checkpoint": REQUIRED, "photo": REQUIRED, "strength": 1.0},
     "/inpaint": {"checkpoint": REQUIRED, "photo": REQUIRED, "mask": REQUIRED, "grow": 0, "feather": 0},
     "/record": {"picture": REQUIRED},
-    "/redo": {"picture": REQUIRED, "photo": None, "mask": None},
+    "/redo": {"picture": REQUIRED, "photo": None, "mask": None, "photos": None},
 }
 
 
@@ -116,6 +119,25 @@ def test_interpolate_gives_a_video_of_all_frames(client: Client, form: str) -> N
     assert {k: request[k] for k in ("frames", "path", "loop", "fps")} == {
         k: options[k] for k in ("frames", "path", "loop", "fps")
     }
+
+
+def test_a_walk_passes_through_photos(client: Client, open_here: OpenHere, tmp_path: Path) -> None:
+    photos = [tmp_path / "a.png", tmp_path / "b.png"]
+    for seed, path in enumerate(photos):
+        Image.fromarray(pixels(70, 90, seed=seed)).save(path)
+    points: dict[str, Any] = {"checkpoint": "avatars-vae", "keyframes": "photo,7,photo", "frames": 9}
+    made = client.predict(photos=[send(p) for p in photos], api_name="/interpolate", format="webp", **points)
+    keyframes = [photos[0], 7, photos[1]]
+    here = imgsynth.interpolate(open_here("avatars-vae"), keyframes=keyframes, frames=9)
+    with Image.open(made) as walk:
+        for index, frame in enumerate(here):
+            walk.seek(index)
+            np.testing.assert_array_equal(np.asarray(walk.convert("RGB")), np.asarray(frame))
+    record = read_record(made)
+    assert record["request"]["keyframes"] == ["photo", 7, "photo"]
+    assert record["input_sha256"] == [read_photo(p).sha256 for p in photos]
+    again = client.predict(picture=send(made), photos=[send(p) for p in photos], api_name="/redo")
+    assert read_record(again) == record
 
 
 def test_translate_keeps_size_and_alpha(client: Client, open_here: OpenHere, scene: Path) -> None:

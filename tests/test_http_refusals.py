@@ -13,20 +13,21 @@ import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
 
-from app_server import PATIENCE, REPOSITORY, UNKNOWN_NETWORK, AppServer, NewClient, assert_plain, send
+from app_server import (
+    PATIENCE,
+    REPOSITORY,
+    UNKNOWN_NETWORK,
+    AppServer,
+    NewClient,
+    assert_plain,
+    send,
+    sentence_of,
+)
 from builders import pixels, png
 from imgsynth.ui.queueing import MOST_WAITING
 
 pytest_plugins = ["app_fixtures"]
-
-
-def sentence_of(client: Client, **call: Any) -> str:
-    with pytest.raises(AppError) as caught:
-        client.predict(**call)
-    assert_plain(str(caught.value))
-    return str(caught.value)
 
 
 def test_redo_refuses_another_photo(client: Client, scene: Path, tmp_path: Path) -> None:
@@ -62,10 +63,18 @@ BAD_VALUES: dict[str, dict[str, Any]] = {
     "half a frame": WALK | {"frames": 2.5},
     "frames in words": WALK | {"frames": "many"},
     "an unknown path": WALK | {"path": "zigzag"},
+    "a class where there are none to walk through": WALK | {"label": 1},
+    "half a class": SAMPLE | {"label": 0.5},
+    "keyframes in words": WALK | {"keyframes": "1,cat"},
+    "a photo that was not sent": WALK | {"keyframes": "1,photo"},
     "an unknown format": WALK | {"format": "avi"},
     "no format": WALK | {"format": None},
     "no photo": PAINT,
     "an address for a photo": PAINT | {"photo": handle_file("http://127.0.0.1/photo.png")},
+    "addresses for photos": WALK | {"photos": [handle_file("http://127.0.0.1/photo.png")]},
+    "nothing to open": {"api_name": "/open"},
+    "an unknown id to open": {"what": "avatars-gna", "api_name": "/open"},
+    "an unknown network to open": {"what": UNKNOWN_NETWORK, "api_name": "/open"},
     "an unknown task": {"task": "paint", "api_name": "/models"},
     "an unknown network to inspect": {"what": UNKNOWN_NETWORK, "api_name": "/inspect"},
     "a repository out of reach": {"what": "example/nothing", "api_name": "/inspect"},

@@ -1,7 +1,8 @@
-"""The page: header, four tabs, endpoints."""
+"""The page: header, five tabs, endpoints."""
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any
 
@@ -10,14 +11,19 @@ import gradio as gr
 from imgsynth.errors import BadRequest
 from imgsynth.runtime.device import describe
 from imgsynth.runtime.opening import Runtime
+from imgsynth.summaries import TASKS
 from imgsynth.tasks.requests import parse_seeds, show_seeds
+from imgsynth.ui.arrival import MODELS, Arrival
+from imgsynth.ui.classes import fitting_classes
 from imgsynth.ui.endpoints import add_endpoints
+from imgsynth.ui.facts import memory_card
 from imgsynth.ui.inpaint_tab import make_inpaint_tab
 from imgsynth.ui.interpolate_tab import InterpolateTab, make_interpolate_tab
+from imgsynth.ui.models_tab import LOOKING, ModelsTab
 from imgsynth.ui.picker import offered, strips_css
 from imgsynth.ui.queueing import bound_queue
 from imgsynth.ui.sample_tab import SampleTab, make_sample_tab
-from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, plain
+from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, most_megabytes, plain
 from imgsynth.ui.theme import CSS, make_theme
 from imgsynth.ui.translate_tab import make_translate_tab
 
@@ -25,7 +31,6 @@ TITLE = "imgsynth"
 PROMISE = "See and use GANs, VAEs and CycleGANs: sample, interpolate, translate and inpaint."
 # Uploads and results are looked at every ten minutes and deleted an hour after they were made.
 DELETE_CACHE = (600, 3600)
-LARGEST_UPLOAD = "64mb"
 PORT = 7860
 FEWEST, MOST_KEYFRAMES = 2, 6
 
@@ -42,19 +47,55 @@ def build(runtime: Runtime) -> gr.Blocks:
     session = Session(runtime)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE) as page:
         top = gr.HTML(header(runtime), padding=False)
+        opened: gr.State = gr.State(())
         with gr.Tabs() as tabs:
             with gr.Tab("Sample", id="sample"):
-                sampling = make_sample_tab(session)
+                sampling = make_sample_tab(session, opened)
             with gr.Tab("Interpolate", id="interpolate"):
-                walking = make_interpolate_tab(session)
+                walking = make_interpolate_tab(session, opened)
             with gr.Tab("Translate", id="translate"):
-                make_translate_tab(session)
+                translating = make_translate_tab(session, opened)
             with gr.Tab("Inpaint", id="inpaint"):
-                make_inpaint_tab(session)
-        connect_keyframes(sampling, walking, tabs)
+                inpainting = make_inpaint_tab(session, opened)
+            with gr.Tab("Models", id=MODELS):
+                pickers = (sampling.model, walking.model, translating, inpainting)
+                models = ModelsTab(session, opened, pickers)
+        connect_keyframes(session, sampling, walking, tabs)
+        connect_models(models, sampling, tabs)
+        connect_arrival(page, Arrival(session, models.events, tabs), sampling, walking)
         add_endpoints(session)
-        if offered("sample"):
-            page.load(
+        gr.Timer(5).tick(
+            lambda: (header(runtime), memory_card(runtime.pool.loaded())), None, [top, models.memory], **CHEAP
+        )
+    bound_queue(page)
+    return page
+
+
+def connect_arrival(page: gr.Blocks, arrival: Arrival, sampling: SampleTab, walking: InterpolateTab) -> None:
+    """Pickers and the address first, then sixteen pictures and whatever else the chosen models call for."""
+    p = arrival.events.parts
+    arrived = page.load(plain(arrival.arrive), None, arrival.outputs, **QUICK)
+    if offered("sample"):
+        drawing = arrived.then(
+            sampling.draw,
+            sampling.draw_inputs,
+            sampling.draw_outputs,
+            show_progress_on=sampling.draw_outputs[1],
+            **LANE,
+            **PRIVATE,
+        )
+        sampling.cancel.click(None, cancels=[drawing], **CHEAP)
+        drawing.then(sampling.show_classes, [sampling.model, sampling.label], sampling.label, **QUICK)
+        drawing.then(walking.fit, walking.fit_inputs, walking.fit_outputs, **QUICK)
+    arrived.then(plain(arrival.look), arrival.asked, arrival.outputs, show_progress_on=[p.found], **LOOKING)
+
+
+def connect_models(models: ModelsTab, sampling: SampleTab, tabs: gr.Tabs) -> None:
+    """'Go to …' leads to the tabs that have the model now; Sample draws it at once."""
+    for task, button in zip(TASKS, models.parts.go, strict=True):
+        gone = button.click(functools.partial(gr.Tabs, selected=task), None, tabs, **CHEAP)
+        if task == "sample":
+            drawing = gone.then(
                 sampling.draw,
                 sampling.draw_inputs,
                 sampling.draw_outputs,
@@ -62,23 +103,23 @@ def build(runtime: Runtime) -> gr.Blocks:
                 **LANE,
                 **PRIVATE,
             )
-        gr.Timer(5).tick(lambda: header(runtime), None, top, **CHEAP)
-    bound_queue(page)
-    return page
+            sampling.cancel.click(None, cancels=[drawing], **CHEAP)
 
 
-def connect_keyframes(sampling: SampleTab, walking: InterpolateTab, tabs: gr.Tabs) -> None:
-    """'Use as keyframes' carries the model and the first seeds over to Interpolate."""
+def connect_keyframes(session: Session, sampling: SampleTab, walking: InterpolateTab, tabs: gr.Tabs) -> None:
+    """'Use as keyframes' carries the model, its class and the first seeds over to Interpolate."""
 
     @plain
-    def carry(model: str, seeds: str) -> tuple[Any, ...]:
+    def carry(name: str, seeds: str, label: Any) -> tuple[Any, ...]:
         chosen = parse_seeds(seeds)[:MOST_KEYFRAMES]
         if len(chosen) < FEWEST:
             chosen = [chosen[0], chosen[0] + 1]
-        return model, show_seeds(chosen), gr.Tabs(selected="interpolate")
+        classes = fitting_classes(session.model(name), label, all_in_turn=False)
+        return name, show_seeds(chosen), classes, gr.Tabs(selected="interpolate")
 
-    targets = [walking.model, walking.keyframes, tabs]
-    sampling.to_keyframes.click(carry, [sampling.model, sampling.seeds], targets, **QUICK)
+    carried = [sampling.model, sampling.seeds, sampling.label]
+    targets = [walking.model, walking.keyframes, walking.label, tabs]
+    sampling.to_keyframes.click(carry, carried, targets, **QUICK)
 
 
 def launch(
@@ -117,7 +158,7 @@ def start(page: gr.Blocks, host: str | None, port: int, mcp: bool, options: dict
         theme=make_theme(),
         css=CSS + strips_css(),
         footer_links=["api", "settings"],
-        max_file_size=LARGEST_UPLOAD,
+        max_file_size=f"{most_megabytes()}mb",
         ssr_mode=False,
         **options,
     )

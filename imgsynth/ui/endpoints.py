@@ -27,11 +27,22 @@ from imgsynth.tasks.requests import (
     SampleRequest,
     TranslateRequest,
     make_request,
+    parse_keyframes,
     parse_seeds,
 )
 from imgsynth.tasks.sample import sample
 from imgsynth.tasks.translate import translate
-from imgsynth.ui.session import LANE, Session, new_folder, plain, save, save_all, wanted
+from imgsynth.ui.session import (
+    DOWNLOADS,
+    LANE,
+    Session,
+    download_bar,
+    new_folder,
+    plain,
+    save,
+    save_all,
+    wanted,
+)
 from imgsynth.ui.uploads import FileInput
 
 VIDEO_FORMATS = ("mp4", "webm", "webp", "gif")
@@ -73,17 +84,32 @@ class Endpoints:
         """
         return inspection(self.session.checkpoint(what), self.session.access)
 
+    def open(
+        self,
+        what: str = "",
+        file: str | None = None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> dict[str, Any]:
+        """Opens a checkpoint, downloading it where need be; "checkpoint" is its name for the other endpoints.
+
+        Args:
+            what: catalog id, or a Hub name such as owner/name:file@revision; empty where a file is sent.
+            file: a file of weights, of any format that PyTorch or safetensors write.
+        """
+        name = self.session.uploads.add(file) if file else (what or "").strip()
+        facts, _ = self.session.open(name, download_bar(progress))
+        return {**facts, "checkpoint": name}
+
     def sample(self, checkpoint: str, seeds: str, psi: float = 1.0, label: float | None = None) -> list[str]:
         """Draws one picture per seed; every PNG carries the recipe that made it.
 
         Args:
-            checkpoint: catalog id or Hub name of a generator or autoencoder.
+            checkpoint: catalog id, Hub name, or what /open calls it, of a generator or autoencoder.
             seeds: whole numbers and ranges, such as 1,2,5-10.
             psi: truncation from 0 to 2; 1 draws from the whole model.
-            label: class to draw, for checkpoints that know classes.
+            label: class to draw, for checkpoints that know classes; empty draws all in turn.
         """
-        number = None if label is None else whole(label, "label")
-        request = make_request(SampleRequest, seeds=parse_seeds(seeds or ""), psi=psi, label=number)
+        request = make_request(SampleRequest, seeds=parse_seeds(seeds or ""), psi=psi, label=optional(label))
         return list(save_all(wanted(sample(self.session.model(checkpoint), request))))
 
     def interpolate(
@@ -96,34 +122,47 @@ class Endpoints:
         fps: float = 30,
         psi: float = 1.0,
         format: str = "mp4",
+        label: float | None = None,
+        photos: list[str] | None = None,
     ) -> str:
-        """Walks through the latents of seeds and returns the walk as a video.
+        """Walks through the latents of seeds and photos and returns the walk as a video.
 
         Args:
-            checkpoint: catalog id or Hub name of a generator or autoencoder.
-            keyframes: seeds to pass through, such as 1,5,9.
+            checkpoint: catalog id, Hub name, or what /open calls it, of a generator or autoencoder.
+            keyframes: what to pass through, such as 1,5,9, or 1,photo,5 with the word photo for each photo.
             frames: number of frames in all.
             path: slerp, lerp or spline.
             loop: whether the last keyframe leads back to the first.
             fps: frames per second.
             psi: truncation from 0 to 2; 1 draws from the whole model.
             format: mp4, webm, webp or gif.
+            label: class to draw, for checkpoints that know classes; empty draws the first.
+            photos: picture files, one for every photo among the keyframes, in their order.
         """
         if format not in VIDEO_FORMATS:
             raise BadRequest(f"format must be one of {', '.join(VIDEO_FORMATS)}, not {str(format)[:20]!r}.")
-        counts = {"frames": whole(frames, "frames"), "fps": whole(fps, "fps")}
-        seeds = parse_seeds(keyframes or "")
-        request = make_request(InterpolateRequest, keyframes=seeds, path=path, loop=loop, psi=psi, **counts)
+        request = make_request(
+            InterpolateRequest,
+            keyframes=parse_keyframes(keyframes or "")[0],
+            frames=whole(frames, "frames"),
+            path=path,
+            loop=loop,
+            fps=whole(fps, "fps"),
+            psi=psi,
+            label=optional(label),
+        )
+        opened = [read_photo(photo) for photo in photos or ()]
         model = self.session.model(checkpoint)
         target = new_folder() / f"walk.{format}"
-        write_video(target, wanted(interpolate(model, request)), request.fps, walk_record(model, request))
+        frames_of_walk, record = interpolate(model, request, opened), walk_record(model, request, opened)
+        write_video(target, wanted(frames_of_walk), request.fps, record)
         return str(target)
 
     def translate(self, checkpoint: str, photo: str, strength: float = 1.0) -> str:
         """Repaints a photo in another style, at its own size.
 
         Args:
-            checkpoint: catalog id or Hub name of a translation network.
+            checkpoint: catalog id, Hub name, or what /open calls it, of a translation network or codec.
             photo: picture file; PNG, JPEG, WebP, TIFF, BMP or GIF.
             strength: 0 keeps the photo, 1 takes the whole translation.
         """
@@ -135,7 +174,7 @@ class Endpoints:
         """Fills the hole of a photo; every pixel outside the hole stays as it is.
 
         Args:
-            checkpoint: catalog id or Hub name of an inpainting network.
+            checkpoint: catalog id, Hub name, or what /open calls it, of an inpainting network.
             photo: picture file.
             mask: picture file of the same size; any non-black (or non-transparent) pixel is hole.
             grow: pixels by which the hole is widened.
@@ -154,20 +193,27 @@ class Endpoints:
         """
         return read_record(given(picture, "picture"))
 
-    def redo(self, picture: str, photo: str | None = None, mask: str | None = None) -> str:
+    def redo(
+        self,
+        picture: str,
+        photo: str | None = None,
+        mask: str | None = None,
+        photos: list[str] | None = None,
+    ) -> str:
         """Makes a picture or video again from the recipe inside it.
 
         Args:
             picture: a file that imgsynth made.
             photo: the photo that was used, where one was.
             mask: the mask that was used, where one was.
+            photos: the photos that were used, in their order, where there were several.
         """
         record = read_record(given(picture, "picture"))
         model = self.session.model(checkpoint_name(record))
-        photos = [read_photo(photo)] if photo else []
-        size = (photos[0].width, photos[0].height) if photos else None
+        opened = [read_photo(path) for path in (photo, *(photos or ())) if path]
+        size = (opened[0].width, opened[0].height) if opened else None
         hole = read_mask(mask, size) if mask else None
-        return save_result(redo(model, record, Inputs(photos, hole)), Path(picture).suffix)
+        return save_result(redo(model, record, Inputs(opened, hole)), Path(picture).suffix)
 
 
 def save_result(result: Result, suffix: str) -> str:
@@ -177,6 +223,10 @@ def save_result(result: Result, suffix: str) -> str:
     target = new_folder() / f"walk{suffix if suffix.removeprefix('.') in VIDEO_FORMATS else '.mp4'}"
     write_video(target, wanted(result.frames), result.fps, result.record)
     return str(target)
+
+
+def optional(label: float | None) -> int | None:
+    return None if label is None else whole(label, "label")
 
 
 def text(label: str, value: str | None = None) -> gr.Textbox:
@@ -191,6 +241,10 @@ def file(label: str) -> FileInput:
     return FileInput(label=label, visible=False)
 
 
+def files(label: str) -> FileInput:
+    return FileInput(label=label, file_count="multiple", visible=False)
+
+
 def add_endpoints(session: Session) -> None:
     """Declares every endpoint inside the current Blocks, on components that no page shows."""
     e = Endpoints(session)
@@ -199,6 +253,7 @@ def add_endpoints(session: Session) -> None:
         e.models, [text("Task: sample, interpolate, translate, inpaint or empty", "")], gr.JSON(visible=False)
     )
     add(e.inspect, [text(checkpoint)], gr.JSON(visible=False))
+    add(e.open, [text(checkpoint, ""), file("File of weights")], gr.JSON(visible=False), DOWNLOADS)
     add(
         e.sample,
         [text(checkpoint), text("Seeds such as 1,2,5-10"), number("Truncation", 1.0), number("Class")],
@@ -209,13 +264,15 @@ def add_endpoints(session: Session) -> None:
         e.interpolate,
         [
             text(checkpoint),
-            text("Seeds such as 1,5,9"),
+            text("Seeds such as 1,5,9, and the word photo for each photo"),
             number("Frames in all", 120),
             text("slerp, lerp or spline", "slerp"),
             gr.Checkbox(False, label="Lead back to the first keyframe", visible=False),
             number("Frames per second", 30),
             number("Truncation", 1.0),
             text("mp4, webm, webp or gif", "mp4"),
+            number("Class"),
+            files("Photos"),
         ],
         file("Video"),
         LANE,
@@ -228,7 +285,8 @@ def add_endpoints(session: Session) -> None:
         LANE,
     )
     add(e.record, [file("Picture or video")], gr.JSON(visible=False))
-    add(e.redo, [file("Picture or video"), file("Photo"), file("Mask")], file("Result"), LANE)
+    inputs = [file("Picture or video"), file("Photo"), file("Mask"), files("Photos")]
+    add(e.redo, inputs, file("Result"), LANE)
 
 
 def add(

@@ -19,7 +19,7 @@ from imgsynth.tasks.inpaint import inpaint
 from imgsynth.tasks.requests import InpaintRequest, make_request
 from imgsynth.ui.examples import example_photos
 from imgsynth.ui.picker import make_picker
-from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, plain
+from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, literal, plain
 from imgsynth.ui.translate_tab import finished, open_photo
 from imgsynth.ui.uploads import PhotoEditor, PhotoInput
 
@@ -63,7 +63,7 @@ def show(path: str | None, shown: str | None) -> tuple[Any, str | None]:
 def make_fill(session: Session) -> Any:
     @plain
     def fill(
-        model_id: str,
+        name: str,
         path: str | None,
         editor: dict[str, Any] | None,
         grow: int,
@@ -74,23 +74,24 @@ def make_fill(session: Session) -> Any:
         photo = open_photo(path)
         mask = drawn_mask(editor, photo)
         progress(0.1, desc="Loading the model")
-        model = session.model(model_id)
+        model = session.model(name)
         progress(0.3, desc=f"Filling {mask.mean():.0%} of {photo.width}×{photo.height} pixels")
         started = time.monotonic()
         picture = inpaint(model, request, photo, mask)
         seconds = time.monotonic() - started
         progress(0.9, desc="Saving")
-        line = f"{mask.mean():.1%} of {photo.width}×{photo.height} filled · **{model_id}** · {seconds:.1f} s"
+        part, size = f"{mask.mean():.1%}", f"{photo.width}×{photo.height}"
+        line = f"{part} of {size} filled · **{literal(model.identity.id)}** · {seconds:.1f} s"
         return finished(photo, picture, line)
 
     return fill
 
 
-def make_inpaint_tab(session: Session) -> gr.Radio:
+def make_inpaint_tab(session: Session, opened: gr.State) -> gr.Radio:
     """Builds the tab inside the current Blocks; returns its model picker."""
     with gr.Row(elem_classes="columns"):
         with gr.Column(scale=1, elem_classes="controls"):
-            model = make_picker("inpaint")
+            model = make_picker("inpaint", opened)
             photo = PhotoInput(
                 label="Photo", sources=["upload", "clipboard"], height=200, elem_id="inpaint-photo"
             )

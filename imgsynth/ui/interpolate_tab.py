@@ -1,9 +1,9 @@
-"""The Interpolate tab: keyframe seeds in, a video out, with the newest frame shown while it is made."""
+"""The Interpolate tab: keyframes in, a video out, with the newest frame shown while it is made."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,15 @@ import gradio as gr
 from PIL import Image
 
 from imgsynth.families import Model
+from imgsynth.imaging.read import Photo
 from imgsynth.imaging.record import Record
 from imgsynth.imaging.video import write_video
 from imgsynth.tasks.interpolate import interpolate, walk_record
-from imgsynth.tasks.requests import InterpolateRequest, make_request, parse_seeds, show_seeds
+from imgsynth.tasks.requests import PHOTO, InterpolateRequest, make_request, show_seeds
+from imgsynth.ui.classes import chosen_label
+from imgsynth.ui.keyframes import keyframes_of, make_class, make_fit, make_photos, make_seeds, psi_of
 from imgsynth.ui.picker import make_picker
-from imgsynth.ui.session import CHEAP, LANE, PRIVATE, Session, new_folder, plain
+from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, literal, new_folder, plain
 
 PREVIEW_EVERY = 8
 PREVIEW_SIDE = 384
@@ -35,19 +38,23 @@ class InterpolateTab:
 
     model: gr.Radio
     keyframes: gr.Textbox
+    label: gr.Dropdown
+    fit: Any
+    fit_inputs: list[Any]
+    fit_outputs: list[Any]
 
 
 class Recorder:
     """Passes frames on to the encoder and keeps the newest one for the preview."""
 
-    def __init__(self, model: Model, request: InterpolateRequest) -> None:
-        self.model, self.request = model, request
-        self.record: Record = walk_record(model, request)
+    def __init__(self, model: Model, request: InterpolateRequest, photos: Sequence[Photo]) -> None:
+        self.model, self.request, self.photos = model, request, photos
+        self.record: Record = walk_record(model, request, photos)
         self.frames: list[Image.Image] = []
 
     def previews(self) -> Iterator[tuple[int, Image.Image]]:
         """Draws all frames; hands out every eighth, enlarged."""
-        for index, frame in enumerate(interpolate(self.model, self.request)):
+        for index, frame in enumerate(interpolate(self.model, self.request, self.photos)):
             self.frames.append(frame)
             if index % PREVIEW_EVERY == 0:
                 yield index, enlarged(frame)
@@ -66,8 +73,11 @@ def enlarged(frame: Image.Image) -> Image.Image:
 def make_render(session: Session) -> Any:
     @plain
     def render(
-        model_id: str,
-        keyframes: str,
+        name: str,
+        seeds: str,
+        photos: list[str] | None,
+        instead: list[str] | None,
+        chosen: Any,
         frames: int,
         path: str,
         loop: bool,
@@ -75,18 +85,18 @@ def make_render(session: Session) -> Any:
         psi: float,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[tuple[Any, ...]]:
-        request = make_request(
-            InterpolateRequest,
-            keyframes=parse_seeds(keyframes),
-            frames=int(frames),
-            path=path,
-            loop=loop,
-            fps=int(fps),
-            psi=psi,
-        )
+        progress((0, int(frames)), desc="Loading the model", unit="frames")
+        model = session.model(name)
+        keyframes, opened = keyframes_of(model, seeds, photos, instead)
+        numbers = {
+            "frames": int(frames),
+            "fps": int(fps),
+            "psi": psi_of(model, psi),
+            "label": chosen_label(model, chosen),
+        }
+        request = make_request(InterpolateRequest, keyframes=keyframes, path=path, loop=loop, **numbers)
         started = time.monotonic()
-        progress((0, request.frames), desc="Loading the model", unit="frames")
-        recorder = Recorder(session.model(model_id), request)
+        recorder = Recorder(model, request, opened)
         for index, preview in recorder.previews():
             progress((index, request.frames), desc="Drawing", unit="frames")
             yield (
@@ -96,18 +106,22 @@ def make_render(session: Session) -> Any:
             )
         progress((request.frames, request.frames), desc="Encoding the video", unit="frames")
         video = recorder.write(new_folder())
-        yield gr.Image(visible=False), gr.Video(video, visible=True), line(model_id, request, started)
+        told = line(model, request, opened, started)
+        yield gr.Image(visible=False), gr.Video(video, visible=True), told
 
     return render
 
 
-def line(model_id: str, request: InterpolateRequest, started: float) -> str:
-    seeds = show_seeds([int(k) for k in request.keyframes])
+def line(model: Model, request: InterpolateRequest, photos: Sequence[Photo], started: float) -> str:
+    seeds = [k for k in request.keyframes if k != PHOTO]
+    passed = f"{len(photos)} photos" if photos else f"keyframes {show_seeds(seeds)}"
+    label = "" if request.label is None else f" · class {request.label}"
     loop = " · loop" if request.loop else ""
     seconds = time.monotonic() - started
     return (
-        f"{request.frames} frames · **{model_id}** · keyframes {seeds} · {request.path}{loop} · "
-        f"{request.frames / request.fps:.1f} s at {request.fps} fps · made in {seconds:.1f} s"
+        f"{request.frames} frames · **{literal(model.identity.id)}** · {passed}{label} · "
+        f"{request.path}{loop} · {request.frames / request.fps:.1f} s at {request.fps} fps · "
+        f"made in {seconds:.1f} s"
     )
 
 
@@ -121,29 +135,20 @@ def settled(status: str) -> Any:
     return stopped() if status.startswith(FRAME) else (gr.skip(), gr.skip(), gr.skip())
 
 
-def make_interpolate_tab(session: Session) -> InterpolateTab:
+def make_interpolate_tab(session: Session, opened: gr.State) -> InterpolateTab:
     """Builds the tab inside the current Blocks."""
     with gr.Row(elem_classes="columns"):
         with gr.Column(scale=1, elem_classes="controls"):
-            model = make_picker("interpolate")
-            keyframes = gr.Textbox(
-                "1,2,3",
-                label="Keyframes",
-                info="Seeds that the walk passes through, in order; two or more.",
-                elem_id="interpolate-keyframes",
-            )
+            model = make_picker("interpolate", opened)
+            keyframes = make_seeds()
+            photos = make_photos("Keyframes: two photos or more", "interpolate-photos")
+            label = make_class()
             frames = gr.Slider(
                 10, 600, 90, step=1, label="Frames", info="In all; more frames walk more slowly."
             )
             with gr.Accordion("Options", open=False):
-                path = gr.Radio(
-                    PATHS, value="slerp", label="Path", info="How to get from one keyframe to the next."
-                )
-                loop = gr.Checkbox(True, label="Loop", info="The last keyframe leads back to the first.")
-                fps = gr.Slider(5, 60, 30, step=1, label="Frames per second")
-                psi = gr.Slider(
-                    0, 1.5, 1.0, step=0.05, label="Truncation (psi)", info="Less is more typical."
-                )
+                instead = make_photos("Photos as keyframes, in place of the seeds", "interpolate-instead")
+                path, loop, fps, psi = make_options()
             with gr.Row():
                 go = gr.Button(
                     "Make video", variant="primary", elem_id="interpolate-go", elem_classes="go", scale=3
@@ -153,17 +158,26 @@ def make_interpolate_tab(session: Session) -> InterpolateTab:
             preview = gr.Image(visible=False, label="Newest frame", height=560, format="png", buttons=[])
             video = gr.Video(label="Walk", autoplay=True, loop=True, height=560, elem_id="interpolate-video")
             status = gr.Markdown(
-                "Seeds become a smooth walk from picture to picture. Press *Make video* to see one.",
+                "Keyframes become a smooth walk from picture to picture. Press *Make video* to see one.",
                 elem_classes="status",
                 elem_id="interpolate-status",
             )
-    inputs = [model, keyframes, frames, path, loop, fps, psi]
+    inputs = [model, keyframes, photos, instead, label, frames, path, loop, fps, psi]
     shown: dict[str, Any] = {"show_progress_on": [status], **LANE, **PRIVATE}
-    render = make_render(session)
-    runs: list[Any] = [
-        event(render, inputs, [preview, video, status], **shown) for event in (go.click, keyframes.submit)
-    ]
-    cancel.click(stopped, None, [preview, video, status], cancels=runs, **CHEAP)
+    render, shows = make_render(session), [preview, video, status]
+    runs: list[Any] = [event(render, inputs, shows, **shown) for event in (go.click, keyframes.submit)]
+    cancel.click(stopped, None, shows, cancels=runs, **CHEAP)
     for run in runs:
-        run.failure(settled, status, [preview, video, status], **CHEAP)
-    return InterpolateTab(model, keyframes)
+        run.failure(settled, status, shows, **CHEAP)
+    fit, fit_inputs, fitted = make_fit(session), [model, label], [keyframes, photos, instead, label, psi]
+    model.change(fit, fit_inputs, fitted, **QUICK)
+    return InterpolateTab(model, keyframes, label, fit, fit_inputs, fitted)
+
+
+def make_options() -> tuple[gr.Radio, gr.Checkbox, gr.Slider, gr.Slider]:
+    """Path, loop, frames per second and truncation."""
+    path = gr.Radio(PATHS, value="slerp", label="Path", info="How to get from one keyframe to the next.")
+    loop = gr.Checkbox(True, label="Loop", info="The last keyframe leads back to the first.")
+    fps = gr.Slider(5, 60, 30, step=1, label="Frames per second")
+    psi = gr.Slider(0, 1.5, 1.0, step=0.05, label="Truncation (psi)", info="Less is more typical.")
+    return path, loop, fps, psi

@@ -11,12 +11,25 @@ from typing import Any
 
 import gradio as gr
 
+from imgsynth.families import Model
 from imgsynth.seeds import LARGEST_SEED
 from imgsynth.tasks.pictures import Picture
 from imgsynth.tasks.requests import SampleRequest, make_request, parse_seeds, show_seeds
 from imgsynth.tasks.sample import grid_of, sample
+from imgsynth.ui.classes import chosen_label, make_class_picker, make_show_classes
 from imgsynth.ui.picker import make_picker
-from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, new_folder, plain, save, save_all
+from imgsynth.ui.session import (
+    CHEAP,
+    LANE,
+    PRIVATE,
+    QUICK,
+    Session,
+    literal,
+    new_folder,
+    plain,
+    save,
+    save_all,
+)
 
 FIRST_VIEW = 16
 MOST_SHOWN = 256
@@ -29,7 +42,10 @@ class SampleTab:
     model: gr.Radio
     seeds: gr.Textbox
     psi: gr.Slider
+    label: gr.Dropdown
+    show_classes: Any
     to_keyframes: gr.Button
+    cancel: gr.Button
     draw_inputs: list[Any]
     draw_outputs: list[Any]
     draw: Any
@@ -50,14 +66,16 @@ def roll(count: float) -> str:
 def make_draw(session: Session) -> Any:
     @plain
     def draw(
-        model_id: str,
+        name: str,
         seeds: str,
         psi: float,
+        chosen: Any,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[tuple[Any, ...]]:
         request = make_request(SampleRequest, seeds=parse_seeds(seeds)[:MOST_SHOWN], psi=psi)
         progress((0, len(request.seeds)), desc="Loading the model", unit="pictures")
-        model = session.model(model_id)
+        model = session.model(name)
+        request = request.model_copy(update={"label": chosen_label(model, chosen)})
         started = time.monotonic()
         folder = new_folder()
         drawn: list[Picture] = []
@@ -68,7 +86,7 @@ def make_draw(session: Session) -> Any:
             drawn += fresh
             shown += zip(save_all(iter(fresh), folder), captions(fresh), strict=True)
             progress((len(shown), len(request.seeds)), desc="Drawing", unit="pictures")
-            yield shown, line(model_id, request, len(shown), started), gr.skip()
+            yield shown, line(model, request, len(shown), started), gr.skip()
         grid = save(grid_of(model, request, drawn), folder)
         yield gr.skip(), gr.skip(), gr.DownloadButton(value=grid, interactive=True)
 
@@ -76,28 +94,32 @@ def make_draw(session: Session) -> Any:
 
 
 def captions(pictures: list[Picture]) -> list[str]:
-    return [str(p.record["request"]["seed"]) for p in pictures]
+    """The seed of each, and its class where it has one."""
+    requests = [p.record["request"] for p in pictures]
+    return [f"{r['seed']} · class {r['label']}" if "label" in r else str(r["seed"]) for r in requests]
 
 
-def line(model_id: str, request: SampleRequest, done: int, started: float) -> str:
+def line(model: Model, request: SampleRequest, done: int, started: float) -> str:
     seconds = time.monotonic() - started
     part = f"{done} of {len(request.seeds)}" if done < len(request.seeds) else f"{done}"
     noun = "picture" if len(request.seeds) == 1 else "pictures"
-    recipe = f"seeds {show_seeds(request.seeds)} · psi {request.psi:g}"
-    return f"{part} {noun} · **{model_id}** · {recipe} · {seconds:.1f} s"
+    label = "" if request.label is None else f"class {request.label} · "
+    recipe = f"seeds {show_seeds(request.seeds)} · {label}psi {request.psi:g}"
+    return f"{part} {noun} · **{literal(model.identity.id)}** · {recipe} · {seconds:.1f} s"
 
 
-def make_sample_tab(session: Session) -> SampleTab:
+def make_sample_tab(session: Session, opened: gr.State) -> SampleTab:
     """Builds the tab inside the current Blocks."""
     with gr.Row(elem_classes="columns"):
         with gr.Column(scale=1, elem_classes="controls"):
-            model = make_picker("sample")
+            model = make_picker("sample", opened)
             seeds = gr.Textbox(
                 "0-15",
                 label="Seeds",
                 info="Each seed is one picture, the same every time: 7 or 1,2,5-10.",
                 elem_id="sample-seeds",
             )
+            label = make_class_picker("sample-class")
             count = gr.Slider(1, 64, FIRST_VIEW, step=1, label="Count", info="How many seeds in a row.")
             with gr.Accordion("Options", open=False):
                 psi = gr.Slider(
@@ -127,13 +149,15 @@ def make_sample_tab(session: Session) -> SampleTab:
                     "Download as one picture", interactive=False, elem_id="sample-download"
                 )
                 to_keyframes = gr.Button("Use as keyframes", elem_id="sample-to-keyframes")
-    inputs, outputs = [model, seeds, psi], [gallery, status, download]
+    inputs, outputs = [model, seeds, psi, label], [gallery, status, download]
     draw = make_draw(session)
     shown: dict[str, Any] = {"show_progress_on": [status], **LANE, **PRIVATE}
     runs: list[Any] = [
-        event(draw, inputs, outputs, **shown) for event in (go.click, seeds.submit, model.input)
+        event(draw, inputs, outputs, **shown) for event in (go.click, seeds.submit, model.input, label.input)
     ]
     runs.append(dice.click(roll, count, seeds, **CHEAP).then(draw, inputs, outputs, **shown))
     cancel.click(None, cancels=runs, **CHEAP)
     count.release(plain(spread), [seeds, count], seeds, **QUICK)
-    return SampleTab(model, seeds, psi, to_keyframes, inputs, outputs, draw)
+    show_classes = make_show_classes(session, all_in_turn=True)
+    model.change(show_classes, [model, label], label, **QUICK)
+    return SampleTab(model, seeds, psi, label, show_classes, to_keyframes, cancel, inputs, outputs, draw)

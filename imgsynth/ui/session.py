@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import inspect
 import logging
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,17 +17,21 @@ import gradio as gr
 from gradio.context import LocalContext
 from gradio.utils import get_upload_folder
 
+from imgsynth.checkpoints.access import Access, Progress
 from imgsynth.checkpoints.catalog import Checkpoint
-from imgsynth.checkpoints.fetch import Access
 from imgsynth.checkpoints.naming import resolve
 from imgsynth.errors import ImgsynthError
 from imgsynth.families import Model
 from imgsynth.imaging.write import encode_all
-from imgsynth.runtime.opening import Runtime
+from imgsynth.runtime.opening import Runtime, open_file
+from imgsynth.summaries import facts_of
 from imgsynth.tasks.pictures import Picture
+from imgsynth.ui.dropped import Dropped, is_token
 
 # All work on the device goes through one lane, so that two visitors never compete for its memory.
 LANE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
+# Downloads take minutes; nobody's pictures wait for them.
+DOWNLOADS: dict[str, Any] = {"concurrency_id": "downloads", "concurrency_limit": 2}
 CHEAP: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 # Quick too, but it may refuse: the page shows the sentence only of events that go through the queue.
 QUICK: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
@@ -37,29 +43,40 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Item = TypeVar("Item")
 
 
+def most_megabytes() -> int:
+    """The largest file that a visitor may send or have downloaded: IMGSYNTH_VISITOR_MB, else 500."""
+    return int(os.environ.get("IMGSYNTH_VISITOR_MB", MOST_MEGABYTES))
+
+
 def visitor_access() -> Access:
     """What a visitor may make the server download.
 
-    The host's Hub token stays out of it unless IMGSYNTH_VISITOR_TOKEN is 1; a file may have at most
-    IMGSYNTH_VISITOR_MB megabytes.
+    The host's Hub token stays out of it unless IMGSYNTH_VISITOR_TOKEN is 1.
     """
     token = None if os.environ.get("IMGSYNTH_VISITOR_TOKEN") == "1" else False
-    return Access(token, int(os.environ.get("IMGSYNTH_VISITOR_MB", MOST_MEGABYTES)) * 1_000_000)
+    return Access(token, most_megabytes() * 1_000_000)
 
 
 class Session:
-    """The runtime as visitors may use it; holds nothing of any one visitor."""
+    """The runtime as visitors may use it; of any one visitor it holds only files under secret names."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self.access = visitor_access()
+        self.uploads = Dropped()
 
     def checkpoint(self, what: str) -> Checkpoint:
-        """The checkpoint of a catalog or Hub id; a path of this machine is refused."""
-        return resolve(what or "", paths_allowed=False)  # an API client may send null
+        """The checkpoint of a catalog id, a Hub id or a token; a path of this machine is refused."""
+        what = (what or "").strip()  # an API client may send null
+        return self.uploads.get(what) if is_token(what) else resolve(what, paths_allowed=False)
 
-    def model(self, what: str) -> Model:
-        return self.runtime.model(self.checkpoint(what), access=self.access)
+    def model(self, what: str, progress: Progress | None = None) -> Model:
+        return self.runtime.model(self.checkpoint(what), progress, self.access)
+
+    def open(self, what: str, progress: Progress | None = None) -> tuple[dict[str, Any], Model]:
+        """A model and what `inspect` tells of it; downloads it where it is not here yet."""
+        facts = facts_of(open_file(self.checkpoint(what), progress, self.access))
+        return facts, self.model(what, progress)
 
 
 def new_folder() -> Path:
@@ -83,11 +100,39 @@ def save_all(pictures: Iterator[Picture], folder: Path | None = None) -> Iterato
 
 def wanted(items: Iterable[Item]) -> Iterator[Item]:
     """Passes items on while their event lives; the thread of a cancelled one would run on beside the next."""
-    event_id, page = LocalContext.event_id.get(None), LocalContext.blocks.get(None)
+    check = still_wanted()
     for item in items:
+        check()
+        yield item
+
+
+def still_wanted() -> Callable[[], None]:
+    """A check that raises once the event in which it was made has been cancelled."""
+    event_id, page = LocalContext.event_id.get(None), LocalContext.blocks.get(None)
+
+    def check() -> None:
         if event_id and page and event_id not in page._queue.event_ids_to_events:
             raise gr.Error("Cancelled.", print_exception=False)
-        yield item
+
+    return check
+
+
+def download_bar(progress: gr.Progress) -> Progress:
+    """Shows a download in megabytes, and ends it when its event is cancelled."""
+    check, context = still_wanted(), contextvars.copy_context()
+
+    def report(done: int, total: int) -> None:
+        check()
+        so_far: Any = (round(done / 1e6, 1), round(total / 1e6, 1) if total else None)
+        # The Hub's own transport reports from threads that know of no event.
+        context.copy().run(progress, so_far, desc="Downloading", unit="MB")
+
+    return report
+
+
+def literal(text: str) -> str:
+    """Text of a stranger as Markdown shows it letter by letter."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", text)
 
 
 def plain(function: Function) -> Function:

@@ -15,7 +15,7 @@ from imgsynth.tasks.requests import TranslateRequest, make_request
 from imgsynth.tasks.translate import translate
 from imgsynth.ui.examples import example_photos
 from imgsynth.ui.picker import make_picker
-from imgsynth.ui.session import CHEAP, LANE, PRIVATE, Session, new_folder, plain, save
+from imgsynth.ui.session import CHEAP, LANE, PRIVATE, Session, literal, new_folder, plain, save
 from imgsynth.ui.uploads import PhotoInput
 
 
@@ -43,7 +43,7 @@ def finished(photo: Photo, picture: Picture, line: str) -> tuple[Any, ...]:
 def make_paint(session: Session) -> Any:
     @plain
     def paint(
-        model_id: str,
+        name: str,
         path: str | None,
         strength: float,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
@@ -51,7 +51,7 @@ def make_paint(session: Session) -> Any:
         request = make_request(TranslateRequest, strength=strength)
         photo = open_photo(path)
         progress(0.1, desc="Loading the model")
-        model = session.model(model_id)
+        model = session.model(name)
         progress(0.3, desc=f"Painting {photo.width}×{photo.height} pixels")
         started = time.monotonic()
         picture = translate(model, request, photo)
@@ -59,17 +59,17 @@ def make_paint(session: Session) -> Any:
         progress(0.9, desc="Saving")
         notes = " ".join(photo.notes)
         size = f"{photo.width}×{photo.height}"
-        line = f"{size} · **{model_id}** · strength {strength:g} · {seconds:.1f} s. {notes}"
+        line = f"{size} · **{literal(model.identity.id)}** · strength {strength:g} · {seconds:.1f} s. {notes}"
         return finished(photo, picture, line)
 
     return paint
 
 
-def make_translate_tab(session: Session) -> gr.Radio:
+def make_translate_tab(session: Session, opened: gr.State) -> gr.Radio:
     """Builds the tab inside the current Blocks; returns its model picker."""
     with gr.Row(elem_classes="columns"):
         with gr.Column(scale=1, elem_classes="controls"):
-            model = make_picker("translate")
+            model = make_picker("translate", opened)
             photo = PhotoInput(
                 label="Photo", sources=["upload", "clipboard"], height=240, elem_id="translate-photo"
             )
