@@ -3,80 +3,42 @@
 from __future__ import annotations
 
 import re
-import shutil
-import time
-from collections.abc import Callable, Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from app_server import ARTIFACTS, PATIENCE, REPOSITORY, AppServer, assert_plain
+from browser_pages import (
+    CHINA,
+    MARKS,
+    Visit,
+    api,
+    fetched,
+    gallery_shows,
+    keep,
+    open_tab,
+    records,
+    set_number,
+    sources,
+    toast,
+    upload,
+    values,
+    wait_until,
+)
 from builders import png
-from imgsynth.imaging.record import Record, read_record
+from imgsynth.imaging.record import read_record
 from imgsynth.imaging.video import count_frames
 from imgsynth.tasks.requests import parse_seeds
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Locator, Page
 
-pytest_plugins = ["app_fixtures"]
+pytest_plugins = ["app_fixtures", "browser_fixtures"]
+pytestmark = MARKS
 
-CHROMIUM = shutil.which("chromium")
-api: Any = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed: pip install -r requirements-dev.txt"
-)
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine's PATH"),
-]
-api.expect.set_options(timeout=PATIENCE * 1000)
-
-# The editor draws with WebGL, which headless Chromium has only from its software renderer.
-FLAGS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-FLAGS += ["--no-sandbox", "--disable-background-networking"]
-TABS = ("Sample", "Interpolate", "Translate", "Inpaint")
+TABS = ("Sample", "Interpolate", "Translate", "Inpaint", "Models")
 BRUSH = (225, 29, 72)
-CHINA = REPOSITORY / "examples" / "china.jpg"
-
-Visit = Callable[..., "Page"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    ARTIFACTS.mkdir(exist_ok=True)
-    with api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser: Browser, app_server: AppServer) -> Iterator[Visit]:
-    """Opens the page and waits for its first pictures; in the end, no request may have left the machine."""
-    contexts, asked, failed = [], [], []
-
-    def go(query: str = "", width: int = 1280, height: int = 900) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height})
-        context.set_default_timeout(PATIENCE * 1000)
-        contexts.append(context)
-        page = context.new_page()
-        context.on("request", lambda request: asked.append(request.url))
-        page.on("websocket", lambda socket: asked.append(socket.url))
-        page.on("pageerror", lambda error: failed.append(str(error)))
-        page.goto(app_server.url + query)
-        api.expect(page.locator("#sample-gallery img")).to_have_count(16)
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
-    assert asked
-    assert [url for url in asked if not url.startswith((f"{app_server.url}/", "data:", "blob:"))] == []
-    assert failed == []
 
 
 @pytest.fixture
@@ -84,67 +46,6 @@ def not_a_photo(tmp_path: Path) -> Path:
     path = tmp_path / "notes.jpg"
     path.write_text("Dear diary, today nothing happened.")
     return path
-
-
-def open_tab(page: Page, name: str) -> None:
-    page.get_by_role("tab", name=name).click()
-
-
-def keep(page: Page, name: str) -> None:
-    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True)
-
-
-def sources(page: Page, selector: str) -> list[str]:
-    return [str(image.get_attribute("src")) for image in page.locator(f"{selector} img").all()]
-
-
-def fetched(page: Page, address: str) -> bytes:
-    return page.request.get(address).body()
-
-
-def values(data: bytes) -> np.ndarray:
-    with Image.open(BytesIO(data)) as image:
-        return np.asarray(image).copy()
-
-
-def records(page: Page, selector: str) -> list[Record]:
-    return [read_record(fetched(page, address)) for address in sources(page, selector)]
-
-
-def gallery_shows(page: Page, seeds: list[int]) -> None:
-    """Waits until the gallery has a picture for each seed; the line below it may be ahead of it."""
-    api.expect(page.locator("#sample-gallery .caption-label")).to_have_text([str(seed) for seed in seeds])
-
-
-def upload(page: Page, selector: str, path: Path) -> None:
-    """Chooses a photo, in place of the one that is there, if any."""
-    page.locator(f"{selector} input[type=file]").set_input_files(path)
-    api.expect(page.locator(f"{selector} img")).to_have_attribute("src", re.compile(re.escape(path.name)))
-
-
-def set_number(page: Page, label: str, value: int) -> None:
-    box = page.get_by_label(f"number input for {label}", exact=True)
-    box.fill(str(value))
-    box.press("Enter")
-    api.expect(page.get_by_label(f"range slider for {label}", exact=True)).to_have_value(str(value))
-
-
-def toast(page: Page) -> str:
-    """The one error that is shown; closes it."""
-    text = page.get_by_test_id("toast-text")
-    api.expect(text).to_have_count(1)
-    sentence = text.inner_text()
-    assert_plain(sentence)
-    page.get_by_test_id("toast-close").click()
-    api.expect(text).to_have_count(0)
-    return str(sentence)
-
-
-def wait_until(page: Page, condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "this did not come true in time"
-        page.wait_for_timeout(100)
 
 
 def test_the_first_view_shows_sixteen_pictures(visit: Visit) -> None:
@@ -184,6 +85,10 @@ def test_random_draws_other_seeds(visit: Visit) -> None:
 
 def test_keyframes_become_a_video_that_plays(visit: Visit, tmp_path: Path) -> None:
     page = visit()
+    # A tab's controls are made when it is first shown; what is typed into them in that moment is lost.
+    page.get_by_role("tab", name="Interpolate").click()
+    api.expect(page.locator("#interpolate-keyframes textarea")).to_have_value("1,2,3")
+    page.get_by_role("tab", name="Sample").click()
     page.locator("#sample-to-keyframes").click()
     api.expect(page.get_by_role("tab", name="Interpolate")).to_have_attribute("aria-selected", "true")
     api.expect(page.locator("#interpolate-keyframes textarea")).to_have_value("0-5")

@@ -36,7 +36,7 @@ FULL_DISK = Path("/dev/full")
 
 
 def add(hub: HubServer, **more: bytes) -> str:
-    """The repository `owner/name` with the weights, and files named with `_` for the dot."""
+    """A commit of `owner/name` with the weights, and more files: `config_json` stands for config.json."""
     files = {FILE: WEIGHTS, **{name.replace("_json", ".json"): content for name, content in more.items()}}
     return hub.add("owner/name", files, lfs=(FILE,))
 

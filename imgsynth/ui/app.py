@@ -23,7 +23,7 @@ from imgsynth.ui.models_tab import LOOKING, ModelsTab
 from imgsynth.ui.picker import offered, strips_css
 from imgsynth.ui.queueing import bound_queue
 from imgsynth.ui.sample_tab import SampleTab, make_sample_tab
-from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, most_megabytes, plain
+from imgsynth.ui.session import CHEAP, QUICK, Session, most_megabytes, plain
 from imgsynth.ui.theme import CSS, make_theme
 from imgsynth.ui.translate_tab import make_translate_tab
 
@@ -76,15 +76,7 @@ def connect_arrival(page: gr.Blocks, arrival: Arrival, sampling: SampleTab, walk
     p = arrival.events.parts
     arrived = page.load(plain(arrival.arrive), None, arrival.outputs, **QUICK)
     if offered("sample"):
-        drawing = arrived.then(
-            sampling.draw,
-            sampling.draw_inputs,
-            sampling.draw_outputs,
-            show_progress_on=sampling.draw_outputs[1],
-            **LANE,
-            **PRIVATE,
-        )
-        sampling.cancel.click(None, cancels=[drawing], **CHEAP)
+        drawing = sampling.draw_after(arrived)
         drawing.then(sampling.show_classes, [sampling.model, sampling.label], sampling.label, **QUICK)
         drawing.then(walking.fit, walking.fit_inputs, walking.fit_outputs, **QUICK)
     arrived.then(plain(arrival.look), arrival.asked, arrival.outputs, show_progress_on=[p.found], **LOOKING)
@@ -95,15 +87,7 @@ def connect_models(models: ModelsTab, sampling: SampleTab, tabs: gr.Tabs) -> Non
     for task, button in zip(TASKS, models.parts.go, strict=True):
         gone = button.click(functools.partial(gr.Tabs, selected=task), None, tabs, **CHEAP)
         if task == "sample":
-            drawing = gone.then(
-                sampling.draw,
-                sampling.draw_inputs,
-                sampling.draw_outputs,
-                show_progress_on=sampling.draw_outputs[1],
-                **LANE,
-                **PRIVATE,
-            )
-            sampling.cancel.click(None, cancels=[drawing], **CHEAP)
+            sampling.draw_after(gone)
 
 
 def connect_keyframes(session: Session, sampling: SampleTab, walking: InterpolateTab, tabs: gr.Tabs) -> None:

@@ -183,7 +183,7 @@ def memory_card(models: Sequence[Model]) -> str:
 
 
 def what_it_does(facts: Facts) -> str:
-    does = FAMILIES[facts["family"]].capitalize()
+    does = FAMILIES.get(facts["family"], "makes pictures").capitalize()
     tabs = " and ".join(task.capitalize() for task in facts["tasks"])
     return f"{does}; {f'for {tabs}' if tabs else 'no tab can use it, for its pictures have other channels'}."
 

@@ -29,6 +29,7 @@ from imgsynth.ui.removal import confirmation_button, removal_button, remove_for
 from imgsynth.ui.session import Session, download_bar, literal
 
 EMPTY = "Choose a row, paste a name, or drop a file. Nothing is downloaded before you press Open."
+UNTOLD = "Inspect tells what this is. Nothing is downloaded before you press Open."
 OPEN = "Open"
 OPENING, STOPPING = "Opening", "Stopping …"
 STOPPED = "Stopped; nothing has changed."
@@ -103,7 +104,7 @@ class ModelsEvents:
         """What the catalog knows of a name, at once and without the network."""
         p, row = self.parts, load_catalog().get(what.strip())
         here = row is not None and availability(row) != "download"
-        found = about_card(row, here) if row else note_card(EMPTY)
+        found = about_card(row, here) if row else note_card(UNTOLD if what.strip() else EMPTY)
         size = size_of(row) if row and not here else None
         return {p.source: TEXT, p.told_of: what, p.found: found, **self.shown(row, size, request)}
 

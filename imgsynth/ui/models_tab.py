@@ -51,10 +51,22 @@ class ModelsTab:
                     lead = tuple(make_lead(name) for name in TASKS)
                     remove = gr.Button(REMOVE, visible=False, elem_id="models-remove")
                 self.memory = gr.HTML(memory_card(session.runtime.pool.loaded()), elem_id="models-memory")
-        hidden = gr.Textbox(visible=False)
-        states = gr.State(""), gr.State(TEXT), gr.State(""), gr.State("")
         self.parts = Parts(
-            task, table, what, *states, found, status, go, remove, opened, tuple(pickers), lead, hidden
+            task=task,
+            table=table,
+            what=what,
+            token=gr.State(""),
+            source=gr.State(TEXT),
+            told_of=gr.State(""),
+            armed=gr.State(""),
+            found=found,
+            status=status,
+            open=go,
+            remove=remove,
+            opened=opened,
+            pickers=tuple(pickers),
+            go=lead,
+            address=gr.Textbox(visible=False),
         )
         self.events = ModelsEvents(session, self.parts)
         self.connect()

@@ -50,6 +50,17 @@ class SampleTab:
     draw_outputs: list[Any]
     draw: Any
 
+    def draw_after(self, event: Any) -> Any:
+        """Draws as the controls stand once an event is through; Cancel ends that too."""
+        drawing = event.then(self.draw, self.draw_inputs, self.draw_outputs, **shown_on(self.draw_outputs[1]))
+        self.cancel.click(None, cancels=[drawing], **CHEAP)
+        return drawing
+
+
+def shown_on(status: gr.Markdown) -> dict[str, Any]:
+    """How drawing runs: in the device's lane, with its progress in one place."""
+    return {"show_progress_on": [status], **LANE, **PRIVATE}
+
 
 def spread(seeds: str, count: float) -> str:
     """`count` seeds in a row, from the first one in the field on."""
@@ -151,7 +162,7 @@ def make_sample_tab(session: Session, opened: gr.State) -> SampleTab:
                 to_keyframes = gr.Button("Use as keyframes", elem_id="sample-to-keyframes")
     inputs, outputs = [model, seeds, psi, label], [gallery, status, download]
     draw = make_draw(session)
-    shown: dict[str, Any] = {"show_progress_on": [status], **LANE, **PRIVATE}
+    shown = shown_on(status)
     runs: list[Any] = [
         event(draw, inputs, outputs, **shown) for event in (go.click, seeds.submit, model.input, label.input)
     ]

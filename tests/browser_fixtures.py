@@ -1,0 +1,54 @@
+"""Fixtures around the browser; a test module that needs them says `pytest_plugins = ["browser_fixtures"]`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app_server import ARTIFACTS, PATIENCE, AppServer
+from browser_pages import CHROMIUM, Visit, api
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+# The editor draws with WebGL, which headless Chromium has only from its software renderer.
+FLAGS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+FLAGS += ["--no-sandbox", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    ARTIFACTS.mkdir(exist_ok=True)
+    with api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, app_server: AppServer) -> Iterator[Visit]:
+    """Opens the page and waits for its first pictures; in the end, no request may have left the machine."""
+    contexts, asked, failed, servers = [], [], [], [app_server]
+
+    def go(query: str = "", width: int = 1280, height: int = 900, server: AppServer = app_server) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height})
+        context.set_default_timeout(PATIENCE * 1000)
+        contexts.append(context)
+        servers.append(server)
+        page = context.new_page()
+        context.on("request", lambda request: asked.append(request.url))
+        page.on("websocket", lambda socket: asked.append(socket.url))
+        page.on("pageerror", lambda error: failed.append(str(error)))
+        page.goto(server.url + query)
+        api.expect(page.locator("#sample-gallery img")).to_have_count(16)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert asked
+    allowed = (*(f"{server.url}/" for server in servers), "data:", "blob:")
+    assert [url for url in asked if not url.startswith(allowed)] == []
+    assert failed == []

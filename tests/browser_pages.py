@@ -1,0 +1,97 @@
+"""How a page is used in a real browser: what its tests share. Fixtures: browser_fixtures.py."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app_server import ARTIFACTS, PATIENCE, REPOSITORY, assert_plain
+from imgsynth.imaging.record import Record, read_record
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+CHROMIUM = shutil.which("chromium")
+api: Any = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: pip install -r requirements-dev.txt"
+)
+MARKS = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine's PATH"),
+]
+api.expect.set_options(timeout=PATIENCE * 1000)
+
+CHINA = REPOSITORY / "examples" / "china.jpg"
+
+Visit = Callable[..., "Page"]
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def keep(page: Page, name: str) -> None:
+    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True)
+
+
+def sources(page: Page, selector: str) -> list[str]:
+    return [str(image.get_attribute("src")) for image in page.locator(f"{selector} img").all()]
+
+
+def fetched(page: Page, address: str) -> bytes:
+    return page.request.get(address).body()
+
+
+def values(data: bytes) -> np.ndarray:
+    with Image.open(BytesIO(data)) as image:
+        return np.asarray(image).copy()
+
+
+def records(page: Page, selector: str) -> list[Record]:
+    return [read_record(fetched(page, address)) for address in sources(page, selector)]
+
+
+def gallery_shows(page: Page, seeds: list[int]) -> None:
+    """Waits until the gallery has a picture for each seed; the line below it may be ahead of it."""
+    api.expect(page.locator("#sample-gallery .caption-label")).to_have_text([str(seed) for seed in seeds])
+
+
+def upload(page: Page, selector: str, path: Path) -> None:
+    """Chooses a photo, in place of the one that is there, if any."""
+    page.locator(f"{selector} input[type=file]").set_input_files(path)
+    api.expect(page.locator(f"{selector} img")).to_have_attribute("src", re.compile(re.escape(path.name)))
+
+
+def set_number(page: Page, label: str, value: int) -> None:
+    box = page.get_by_label(f"number input for {label}", exact=True)
+    box.fill(str(value))
+    box.press("Enter")
+    box.press("Tab")
+    api.expect(page.get_by_label(f"range slider for {label}", exact=True)).to_have_value(str(value))
+
+
+def toast(page: Page) -> str:
+    """The one error that is shown; closes it."""
+    text = page.get_by_test_id("toast-text")
+    api.expect(text).to_have_count(1)
+    sentence = text.inner_text()
+    assert_plain(sentence)
+    page.get_by_test_id("toast-close").click()
+    api.expect(text).to_have_count(0)
+    return str(sentence)
+
+
+def wait_until(page: Page, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "this did not come true in time"
+        page.wait_for_timeout(100)
