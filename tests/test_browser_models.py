@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
 from safetensors.torch import save as packed
 
 from app_server import AppServer, started
 from browser_pages import CHINA, MARKS, Visit, api, gallery_shows, keep, open_tab, records, toast
 from builders import pixels, png, randomised, save, tiny_cyclegan, tiny_dcgan
+from evil_files import evil_objects
 from hub_server import HubServer
 from imgsynth.architectures.studiogan_resnet import StudioGANResNet
 from imgsynth.architectures.taesd import TAESD, TAESD_BARE
@@ -240,3 +242,19 @@ def test_a_translator_from_a_file_paints(visit: Visit, tmp_path: Path) -> None:
     api.expect(page.locator("#translate-status")).to_contain_text("style")
     api.expect(page.locator("#translate-result img")).to_have_count(2)
     api.expect(page.get_by_test_id("toast-text")).to_have_count(0)
+
+
+@pytest.mark.parametrize("case", ["system", "eval", "tensor"])
+def test_a_dropped_file_that_would_run_a_command_is_refused_and_runs_nothing(
+    visit: Visit, tmp_path: Path, case: str
+) -> None:
+    marker = tmp_path / "it-ran"
+    evil, name = evil_objects(marker)[case]
+    torch.save(evil, tmp_path / "evil.pth")
+    page = visit()
+    open_tab(page, "Models")
+    page.locator("#models-file input[type=file]").set_input_files(tmp_path / "evil.pth")
+    assert name in toast(page)
+    page.locator("#models-open").click()
+    assert name in toast(page)
+    assert not marker.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 from gradio.context import LocalContext
 
 from app_server import assert_plain
+from builders import model_of, pixels, png, tiny_dcgan, tiny_vae
+from imgsynth.architectures.taesd import TAESD, TAESD_BARE
 from imgsynth.errors import BadRequest
-from imgsynth.ui.session import plain, wanted
+from imgsynth.ui.keyframes import keyframes_of, psi_of
+from imgsynth.ui.session import literal, plain, wanted
 
 
 def test_work_for_a_cancelled_event_ends() -> None:
@@ -51,3 +55,31 @@ def test_our_errors_keep_their_sentence_and_others_tell_nothing() -> None:
             call(RuntimeError("no kernel at /opt/secret"))
         assert_plain(failed.value.message)
         assert "secret" not in failed.value.message
+
+
+def test_names_of_strangers_are_no_markdown() -> None:
+    assert literal("[a](http://b) *c* <d>") == r"\[a\](http://b) \*c\* \<d\>"
+
+
+@pytest.fixture
+def two_photos(tmp_path: Path) -> list[str]:
+    for seed, name in enumerate("ab"):
+        (tmp_path / f"{name}.png").write_bytes(png(pixels(40, 40, seed=seed)))
+    return [str(tmp_path / f"{name}.png") for name in "ab"]
+
+
+def test_keyframes_are_what_the_model_takes(two_photos: list[str]) -> None:
+    gan, vae = model_of(tiny_dcgan()), model_of(tiny_vae())
+    codec = model_of(TAESD(**TAESD_BARE.example))
+    seeds, photos = ([1, 2, 3], []), ["photo", "photo"]
+    # What an earlier model took stays in its field, and is left aside.
+    assert keyframes_of(gan, "1-3", two_photos, two_photos) == seeds
+    assert keyframes_of(vae, "1-3", two_photos, None) == seeds
+    for model, given in ((vae, (None, two_photos)), (codec, (two_photos, None))):
+        keyframes, opened = keyframes_of(model, "abc", *given)
+        assert keyframes == photos
+        assert [photo.name for photo in opened] == ["a", "b"]
+    for few in (None, two_photos[:1]):
+        with pytest.raises(BadRequest, match="two photos"):
+            keyframes_of(codec, "1-3", few, two_photos)
+    assert (psi_of(gan, 0.7), psi_of(codec, 0.7)) == (0.7, 1.0)
