@@ -16,8 +16,10 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
+from imgsynth.cli.follow import WatchCommand
 from imgsynth.cli.make import inpaint, interpolate, sample, translate
 from imgsynth.cli.redo import redo
+from imgsynth.cli.score import score
 from imgsynth.cli.serve import serve
 from imgsynth.cli.shared import Common, Debug, Device, Precision, say, verb
 from imgsynth.cli.show import inspect, models, record
@@ -37,8 +39,8 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (serve, models, inspect, sample, interpolate, translate, inpaint, record, redo, train):
-    app.command()(verb(function))
+for function in (serve, models, inspect, sample, interpolate, translate, inpaint, record, redo, train, score):
+    app.command(cls=WatchCommand if function is train else None)(verb(function))
 
 
 def show_version(wanted: bool) -> None:

@@ -1,0 +1,1 @@
+"""How good a checkpoint is: figures on pictures that it never saw, each beside what real pictures get."""
