@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgsynth.cli.shared import Common, download_bar, put, say
+from imgsynth.cli.follow import Public, PushToHub, Watch, check_publishing, published, tell, watched
+from imgsynth.cli.shared import Common, download_bar, put
+from imgsynth.cli.train_options import with_recipe_options
 from imgsynth.errors import BadRequest, TrainingFailed
 
 if TYPE_CHECKING:
@@ -22,7 +24,11 @@ DEFAULT_MINUTES = 60.0
 
 Name = Annotated[str, typer.Argument(metavar="gan|vae|cyclegan|inpaint", help="What to train.")]
 Data = Annotated[
-    list[Path], typer.Option(metavar="PATH", help="Folder or tar of images; repeatable (cyclegan: domain A).")
+    list[Path],
+    typer.Option(
+        metavar="PATH",
+        help="Folder or tar of images, or hf:owner/name of a Hub dataset; repeatable (cyclegan: domain A).",
+    ),
 ]
 DataB = Annotated[list[Path] | None, typer.Option(metavar="PATH", help="Domain B, for cyclegan; repeatable.")]
 Out = Annotated[Path, typer.Option(metavar="FILE.safetensors", help="The checkpoint (cyclegan: A to B).")]
@@ -39,12 +45,13 @@ Init = Annotated[
 Seed = Annotated[str, typer.Option(metavar="N", help="Where all randomness starts.")]
 Size = Annotated[str | None, typer.Option(metavar="PIXELS", help="Side of the training pictures.")]
 Width = Annotated[str | None, typer.Option(metavar="N", help="Base width of the network.")]
-Batch = Annotated[str | None, typer.Option(metavar="N", help="Images a step.")]
+Batch = Annotated[str | None, typer.Option(metavar="N", help="Images a step, in each process.")]
 Holdout = Annotated[
     str, typer.Option(metavar="0..1", help="Part of the images, last by name, left untrained.")
 ]
 
 
+@with_recipe_options
 def train(
     common: Common,
     *,
@@ -62,11 +69,16 @@ def train(
     width: Width = None,
     batch: Batch = None,
     holdout: Holdout = "0.1",
+    watch: Watch = None,
+    push_to_hub: PushToHub = None,
+    public: Public = False,
+    chosen: dict[str, str],
 ) -> None:
     """Train a checkpoint; Ctrl-C ends the run early."""
     from imgsynth.cli.train_request import TrainRequest
     from imgsynth.runtime.device import pick_device
     from imgsynth.tasks.requests import make_request
+    from imgsynth.training.parallel import joined
     from imgsynth.training.recipe import Settings
     from imgsynth.training.run import train as run
 
@@ -75,20 +87,26 @@ def train(
     request = make_request(TrainRequest, **length, **sizes, seed=seed, holdout=holdout)
     check_recipe(recipe, two_domains=bool(data_b or out_back), inits=len(init or []))
     check_files(out, out_back, resume)
-    settings = Settings(
-        data=tuple(data),
-        out=out,
-        data_b=tuple(data_b or ()),
-        out_back=out_back,
-        init=tuple(weights_of(what) for what in init or ()),
-        device=pick_device(common.device),
-        **request.model_dump(exclude=set(length)),
-    )
-    if common.precision not in (None, "auto"):
-        say("Training chooses its own precision, so --precision is left aside.")
-    made = build(recipe, settings)
-    for path in run(made, budget_of(request, recipe), resume, say):
-        put(path)
+    with joined(pick_device(common.device)) as device:
+        check_publishing(push_to_hub, public)
+        settings = Settings(
+            data=tuple(data),
+            out=out,
+            data_b=tuple(data_b or ()),
+            out_back=out_back,
+            init=tuple(weights_of(what) for what in init or ()),
+            device=device,
+            options=chosen,
+            **request.model_dump(exclude=set(length)),
+        )
+        if common.precision not in (None, "auto"):
+            tell("Training chooses its own precision, so --precision is left aside.")
+        made = build(recipe, settings)
+        with watched(out, watch):
+            made_files = run(made, budget_of(request, recipe), resume, tell)
+            for path in made_files:
+                put(path)
+            published(made_files, push_to_hub, public)
 
 
 def check_recipe(name: str, two_domains: bool, inits: int) -> None:
@@ -161,9 +179,9 @@ def budget_of(request: TrainRequest, name: str) -> Budget:
     from imgsynth.training.run import Budget
 
     if request.steps:
-        say(f"Training {name} for {request.steps:,} steps.")
+        tell(f"Training {name} for {request.steps:,} steps.")
         return Budget(request.steps, None)
     unasked = "" if request.minutes else "; choose otherwise with --minutes or --steps"
     minutes = request.minutes or DEFAULT_MINUTES
-    say(f"Training {name} for {minutes:g} minutes{unasked}.")
+    tell(f"Training {name} for {minutes:g} minutes{unasked}.")
     return Budget(None, minutes)

@@ -19,7 +19,7 @@ def color(x: Tensor) -> Tensor:
 
 
 def translation(x: Tensor, ratio: float = 0.125) -> Tensor:
-    """Random shift by up to `ratio` of the side; what comes in is black, as in the paper."""
+    """Random shift by up to `ratio` of the side; what comes in is zero, as in the paper, which is grey."""
     n, _, h, w = x.shape
     reach = int(h * ratio + 0.5), int(w * ratio + 0.5)
     padded = F.pad(x, (reach[1], reach[1], reach[0], reach[0]))

@@ -12,6 +12,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from imgsynth.training import parallel
+from imgsynth.training.data import title_of
+from imgsynth.training.log import sheet_path
 from imgsynth.training.recipe import Export, Recipe
 
 WRITTEN_BY_HAND = "<!-- below this line the card is kept by hand -->"
@@ -31,6 +34,7 @@ def save_checkpoint(export: Export) -> None:
     weights = {
         k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in export.weights.items()
     }
+    weights |= {k: v.float().contiguous().cpu() for k, v in export.beside.items()}
     # One entry: safetensors writes several in any order, and equal runs would make unequal files.
     metadata = {"config": json.dumps({"architecture": export.architecture.name, **export.hints})}
     export.out.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +52,7 @@ def write_card(export: Export, recipe: Recipe, figures: Figures) -> Path:
 
 
 def card_text(export: Export, recipe: Recipe, figures: Figures) -> str:
-    sources = ", ".join(p.name for p in (*recipe.settings.data, *recipe.settings.data_b))
+    sources = ", ".join(title_of(p) for p in (*recipe.settings.data, *recipe.settings.data_b))
     losses = ", ".join(f"{k} {v:.3g}" for k, v in figures.losses.items())
     rows = {
         "architecture": f"`{export.architecture.name}`, {export.architecture.title}",
@@ -64,8 +68,17 @@ def card_text(export: Export, recipe: Recipe, figures: Figures) -> str:
         "time": f"{figures.seconds / 60:.0f} minutes on {device_name(recipe.device)}",
         "last losses": losses,
     }
+    if parallel.world_size() > 1:
+        rows["processes"] = f"{parallel.world_size()}, each with a batch of its own"
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
-    return f"# {export.out.stem}\n\n![sample sheet]({export.out.stem}.jpg)\n\n| | |\n|---|---|\n{table}\n\n"
+    sheet = f"![sample sheet]({sheet_beside(export, recipe)})"
+    return f"# {export.out.stem}\n\n{sheet}\n\n| | |\n|---|---|\n{table}\n\n"
+
+
+def sheet_beside(export: Export, recipe: Recipe) -> str:
+    """The picture beside the checkpoint that a card shows: one made for it, else the last of the run."""
+    made = export.out.with_suffix(".jpg")
+    return made.name if made.is_file() else sheet_path(recipe.settings.out).name
 
 
 def device_name(device: torch.device) -> str:

@@ -7,22 +7,31 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from imgsynth.architectures.cyclegan_resnet import CYCLEGAN_RESNET, ResnetGenerator
-from imgsynth.architectures.registry import Hyperparameters
+from imgsynth.architectures.cyclegan_resnet import CYCLEGAN_RESNET
+from imgsynth.architectures.pix2pix_unet import PIX2PIX_UNET
+from imgsynth.architectures.registry import Architecture, Hyperparameters
 from imgsynth.errors import TrainingFailed
-from imgsynth.training import losses
+from imgsynth.training.augment import augment
 from imgsynth.training.data import load
 from imgsynth.training.discriminators import PatchDiscriminator
+from imgsynth.training.droplets import DropletPenalty
+from imgsynth.training.losses import least_squares
+from imgsynth.training.microbatch import Terms
+from imgsynth.training.options import CycleGANOptions, options_of
 from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
 
-RATE = 2e-4
-CYCLE, IDENTITY = 8.0, 2.0
+RATE, BETAS = 2e-4, (0.5, 0.999)
 POOL = 50
 BLOCKS = 6
+MOST_LEVELS = 7
+# As often as that it is nearly as good as at every step, at a quarter of the time.
+DROPLETS_EVERY = 4
+# A discriminator soon knows fewer pictures than these by heart; only their domain is augmented.
+SMALL_DOMAIN = 1000
 # Reflection everywhere: zero padding learns bright bands along the borders.
-HINTS = {"padding": "reflect"}
+RESNET_HINTS = {"padding": "reflect"}
 
 
 class ImagePool:
@@ -52,37 +61,40 @@ class CycleGANRecipe(Recipe):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        if not settings.data_b or settings.out_back is None:
-            raise TrainingFailed(
-                "CycleGAN learns two domains; give --data-b for the second and --out-back for B to A."
-            )
+        self.options = options_of(CycleGANOptions, settings)
         self.size, self.width = settings.size or 128, settings.width or 32
         self.batch = settings.batch or 1
-        load_side = self.size * 2
-        self.images = [load(d, load_side, False, settings.holdout) for d in (settings.data, settings.data_b)]
-        self.hyperparameters: Hyperparameters = {
-            "width": self.width,
-            "blocks": BLOCKS,
-            "upsampling": "nearest",
-            **HINTS,
-        }
+        check(settings, self.size)
+        self.images = [
+            load(d, self.size * 2, False, settings.holdout) for d in (settings.data, settings.data_b)
+        ]
+        resnet = self.options.generator == "resnet"
+        self.architecture: Architecture = CYCLEGAN_RESNET if resnet else PIX2PIX_UNET
+        self.hints = RESNET_HINTS if resnet else {}
+        self.hyperparameters = resnet_sizes(self.width) if resnet else unet_sizes(self.size, self.width)
         self.to_b, self.to_a = (self.make_generator(name, i) for i, name in enumerate(("to_b", "to_a")))
         self.judge_a, self.judge_b = (
             self.add(n, PatchDiscriminator(self.width)) for n in ("judge_a", "judge_b")
         )
-        betas = (0.5, 0.999)
-        self.generator_step = self.adam("generators", self.to_b, self.to_a, rate=RATE, betas=betas)
-        self.judge_step = self.adam("discriminators", self.judge_a, self.judge_b, rate=RATE, betas=betas)
+        self.adam("generators", self.to_b, self.to_a, rate=RATE, betas=BETAS)
+        self.adam("discriminators", self.judge_a, self.judge_b, rate=RATE, betas=BETAS)
+        self.droplets = DropletPenalty(*([self.to_b, self.to_a] if self.options.droplets else []))
         self.pools = {"a": ImagePool(), "b": ImagePool()}
 
-    def make_generator(self, name: str, index: int) -> ResnetGenerator:
-        generator = ResnetGenerator(**self.hyperparameters)
+    def make_generator(self, name: str, index: int) -> Any:
+        generator = self.architecture.build(**self.hyperparameters)
         for module in generator.modules():
-            if isinstance(module, torch.nn.Conv2d):
-                torch.nn.init.normal_(module.weight, 0.0, 0.02)
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.normal_(module.weight, 0.0, 0.02)
         if index < len(self.settings.init):
             generator.load_state_dict(self.settings.init[index])
         return self.add(name, generator, ema=0.999)
+
+    def score(self, domain: int, images: Tensor) -> Tensor:
+        """Scores of patches, of pictures as training shows them to the judge of domain 0 (A) or 1 (B)."""
+        policy = self.options.augment if len(self.images[domain]) < SMALL_DOMAIN else ""
+        scores: Tensor = (self.judge_a, self.judge_b)[domain](augment(images, policy))[0]
+        return scores
 
     def step(self, step: int, progress: float) -> dict[str, float]:
         rng = self.rng(step)
@@ -93,24 +105,34 @@ class CycleGANRecipe(Recipe):
             )
             for images in self.images
         )
+        fake_a, fake_b = torch.empty_like(a), torch.empty_like(b)
+
+        def loss_of(part: slice) -> Terms:
+            with self.autocast(), self.droplets.listening(step % DROPLETS_EVERY == 0):
+                loss, figures, fake_a[part], fake_b[part] = self.generator_loss(a[part], b[part])
+            penalty = self.options.droplets * DROPLETS_EVERY * self.droplets.value()
+            return loss + penalty, figures
+
         self.judges_learn(False)
-        with self.autocast():
+        figures = self.update("generators", loss_of)
+        self.judges_learn(True)
+        figures |= self.train_judges(a, b, fake_a, fake_b, rng)
+        self.update_averages(step)
+        return figures
+
+    def generator_loss(self, a: Tensor, b: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
+        """The loss without the penalty on droplets, figures, and what was made of B and of A."""
+        if self.options.identity:
             # Translation and identity in one pass; instance norms keep the two apart.
             fake_b, same_b = self.to_b(torch.cat([a, b])).chunk(2)
             fake_a, same_a = self.to_a(torch.cat([b, a])).chunk(2)
-            adversarial = losses.least_squares(self.judge_b(fake_b)[0], 1) + losses.least_squares(
-                self.judge_a(fake_a)[0], 1
-            )
-            cycle = F.l1_loss(self.to_a(fake_b), a) + F.l1_loss(self.to_b(fake_a), b)
             identity = F.l1_loss(same_b, b) + F.l1_loss(same_a, a)
-            loss = adversarial + CYCLE * cycle + IDENTITY * identity
-        self.generator_step.zero_grad(set_to_none=True)
-        loss.backward()
-        self.generator_step.step()
-        self.judges_learn(True)
-        judged = self.train_judges(a, b, fake_a, fake_b, rng)
-        self.update_averages(step)
-        return {"G": adversarial.item(), "cycle": cycle.item(), "D": judged}
+        else:
+            fake_b, fake_a, identity = self.to_b(a), self.to_a(b), a.new_zeros(())
+        adversarial = least_squares(self.score(1, fake_b), 1) + least_squares(self.score(0, fake_a), 1)
+        cycle = F.l1_loss(self.to_a(fake_b), a) + F.l1_loss(self.to_b(fake_a), b)
+        loss = adversarial + self.options.cycle * cycle + self.options.identity * identity
+        return loss, {"G": adversarial, "cycle": cycle}, fake_a.detach(), fake_b.detach()
 
     def judges_learn(self, on: bool) -> None:
         self.judge_a.requires_grad_(on)
@@ -118,20 +140,19 @@ class CycleGANRecipe(Recipe):
 
     def train_judges(
         self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor, rng: torch.Generator
-    ) -> float:
+    ) -> dict[str, float]:
         old_a, old_b = self.pools["a"].exchange(fake_a, rng), self.pools["b"].exchange(fake_b, rng)
-        with self.autocast():
-            pairs = ((self.judge_a, a, old_a), (self.judge_b, b, old_b))
-            loss = torch.stack(
-                [
-                    0.5 * (losses.least_squares(judge(real)[0], 1) + losses.least_squares(judge(fake)[0], 0))
-                    for judge, real, fake in pairs
+
+        def loss_of(part: slice) -> Terms:
+            with self.autocast():
+                terms = [
+                    least_squares(self.score(domain, images[part]), target) / 2
+                    for domain, images, target in ((0, a, 1), (0, old_a, 0), (1, b, 1), (1, old_b, 0))
                 ]
-            ).sum()
-        self.judge_step.zero_grad(set_to_none=True)
-        loss.backward()
-        self.judge_step.step()
-        return loss.item()
+            loss = torch.stack(terms).sum()
+            return loss, {"D": loss}
+
+        return self.update("discriminators", loss_of)
 
     @torch.no_grad()
     def sheet(self) -> Image.Image:
@@ -148,10 +169,9 @@ class CycleGANRecipe(Recipe):
     def exports(self) -> list[Export]:
         assert self.settings.out_back is not None
         outs = {"to_b": self.settings.out, "to_a": self.settings.out_back}
+        weights = {name: self.averages[name].network.state_dict() for name in outs}
         return [
-            Export(
-                out, CYCLEGAN_RESNET, self.hyperparameters, self.averages[name].network.state_dict(), HINTS
-            )
+            Export(out, self.architecture, self.hyperparameters, weights[name], self.hints)
             for name, out in outs.items()
         ]
 
@@ -163,11 +183,47 @@ class CycleGANRecipe(Recipe):
             pool.images = list(state[name])
 
     def describe(self) -> dict[str, str]:
+        o = self.options
+        layout = f"{BLOCKS} blocks, nearest upsampling, reflection padding"
+        if o.generator == "unet":
+            layout = f"{len(self.hyperparameters['widths'])} levels"
         return {
             "crops": f"{self.size} px from images of {self.size * 2} px, zoomed 0.9 to 1.7",
-            "generators": f"width {self.width}, {BLOCKS} blocks, nearest upsampling, reflection padding",
+            "generators": f"{o.generator}, width {self.width}, {layout}",
             "batch": str(self.batch),
-            "loss": f"least squares, cycle {CYCLE}, identity {IDENTITY}, pool of {POOL}",
-            "optimiser": f"Adam {RATE}, betas 0.5 and 0.999, rate falling to zero over the second half",
+            "loss": f"least squares, cycle {o.cycle:g}, identity {o.identity:g}, pool of {POOL}, "
+            f"penalty on droplets {o.droplets:g}",
+            "augmentation": f"horizontal flips; differentiable {o.augment or 'none'} "
+            f"in domains of under {SMALL_DOMAIN:,} images",
+            "optimiser": f"Adam {RATE}, betas {BETAS[0]} and {BETAS[1]}, "
+            "rate falling to zero over the second half",
             "average": "EMA 0.999",
         }
+
+
+def check(settings: Settings, size: int) -> None:
+    """
+    Raises:
+        TrainingFailed: there are not two domains, or crops that generators give back at another size.
+    """
+    if not settings.data_b or settings.out_back is None:
+        raise TrainingFailed(
+            "CycleGAN learns two domains; give --data-b for the second and --out-back for B to A."
+        )
+    if size % 4:
+        raise TrainingFailed(
+            f"A CycleGAN is trained on crops whose side is a multiple of 4, not {size}; choose another size."
+        )
+
+
+def resnet_sizes(width: int) -> Hyperparameters:
+    return {"width": width, "blocks": BLOCKS, "upsampling": "nearest", **RESNET_HINTS}
+
+
+def unet_sizes(size: int, width: int) -> Hyperparameters:
+    """Levels until the map is two pixels a side, which an instance norm can still work on, or odd."""
+    levels = 0
+    while size % 2 == 0 and size > 2 and levels < MOST_LEVELS:
+        size, levels = size // 2, levels + 1
+    widths = [width * min(8, 2**i) for i in range(levels)]
+    return {"widths": widths, "norm": "instance", "bias": True}

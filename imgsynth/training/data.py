@@ -1,4 +1,4 @@
-"""Training images from folders and tars: listed by name, split, decoded once, cropped on the fly."""
+"""Training images from folders, tars and the Hub: listed by name, split, decoded once, cropped on the fly."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from torch import Tensor
 
 from imgsynth.errors import BadImage, TrainingFailed
 from imgsynth.imaging.read import read_photo
+from imgsynth.training import parallel
+from imgsynth.training.hub_data import hub_entries, on_hub
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
@@ -28,12 +30,14 @@ class Entry:
 
 
 def list_entries(source: Path) -> list[Entry]:
-    """Image files of a folder or `.tar`, sorted by file name (folders inside do not matter).
+    """Images of a folder, `.tar` or Hub dataset, sorted by file name (folders inside do not matter).
 
     Raises:
-        TrainingFailed: there is no such folder or tar, or it holds no images.
+        TrainingFailed: there is no such folder, tar or dataset, or it holds no images.
     """
-    if source.is_dir():
+    if on_hub(source):
+        entries = hub_entries(source)
+    elif source.is_dir():
         # Sorted by path first, so that files of one name come in the same order everywhere.
         files = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
         entries = [Entry(p.name, p.read_bytes) for p in files]
@@ -48,6 +52,11 @@ def list_entries(source: Path) -> list[Entry]:
             f"{source.name} holds no images; give --data a folder or tar of JPEG or PNG files."
         )
     return sorted(entries, key=lambda e: e.name)
+
+
+def title_of(source: Path) -> str:
+    """What a card calls a source: it says no path."""
+    return source.as_posix() if on_hub(source) else source.name
 
 
 def read_tar(source: Path) -> list[Entry]:
@@ -103,18 +112,23 @@ class ImageSet:
     ) -> Tensor:
         """`count` random crops, float32 N×3×size×size in [-1, 1].
 
+        Of several processes (parallel.py) each draws the numbers of all and crops its own pictures.
+
         Args:
             zoom: range of the crop's side before it is scaled to `size`, as a multiple of `size`.
         """
-        picks = torch.randint(len(self), (count,), generator=rng).tolist()
-        return torch.stack([random_crop(self.images[i], rng, size, flip, zoom) for i in picks])
+        total, own = count * parallel.world_size(), parallel.own(count)
+        picks = torch.randint(len(self), (total,), generator=rng)[own].tolist()
+        places = torch.rand(total, 4, generator=rng)[own].tolist()
+        return torch.stack(
+            [random_crop(self.images[i], u, size, flip, zoom) for i, u in zip(picks, places, strict=True)]
+        )
 
 
 def random_crop(
-    image: Tensor, rng: torch.Generator, size: int, flip: bool, zoom: tuple[float, float]
+    image: Tensor, u: Sequence[float], size: int, flip: bool, zoom: tuple[float, float]
 ) -> Tensor:
-    """One crop, float32 3×size×size in [-1, 1]."""
-    u = torch.rand(4, generator=rng).tolist()
+    """One crop, float32 3×size×size in [-1, 1]; `u`, in [0, 1), tells its zoom, top, left and flip."""
     side = min(round(size * (zoom[0] + (zoom[1] - zoom[0]) * u[0])), *image.shape[1:])
     top, left = (int(u[k] * (image.shape[k] - side + 1)) for k in (1, 2))
     crop = image[:, top : top + side, left : left + side].float()

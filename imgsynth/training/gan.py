@@ -1,24 +1,27 @@
-"""A DCGAN with today's care: hinge loss, spectral norm, differentiable augmentation, EMA."""
+"""GANs: any generator of `generators.py` plays any loss of `losses.py`, with augmentation and EMA."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from imgsynth.architectures.dcgan import DCGAN, DCGANGenerator, init_weights, widths_for
-from imgsynth.architectures.registry import Hyperparameters
 from imgsynth.errors import TrainingFailed
-from imgsynth.training import losses
 from imgsynth.training.augment import augment
+from imgsynth.training.collapse import Watch, held_back
 from imgsynth.training.data import load
-from imgsynth.training.discriminators import DCGANDiscriminator
+from imgsynth.training.generators import PLANS, GeneratorPlan
+from imgsynth.training.losses import LOSSES, AdversarialLoss, Norm
+from imgsynth.training.microbatch import Terms
+from imgsynth.training.options import GANOptions, options_of
 from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
 
-LATENT = 128
-# Two time scales (Heusel et al. 2017): spectral normalisation slows the discriminator down.
-RATE, DISCRIMINATOR_RATE = 2e-4, 4e-4
-POLICY = "color,translation"
+EMA = 0.998
+# Two time scales (Heusel et al. 2017, arXiv:1706.08500): spectral norm slows the discriminator down.
+SPECTRAL_HASTE = 2.0
 
 
 class GANRecipe(Recipe):
@@ -28,83 +31,175 @@ class GANRecipe(Recipe):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self.size, self.width = settings.size or 64, settings.width or 48
-        self.batch = settings.batch or 32
-        if self.size not in (32, 64, 128):
+        self.options = options_of(GANOptions, settings)
+        self.plan = plan = PLANS[self.options.generator]
+        self.memory_format = plan.memory_format
+        self.size = settings.size or 64
+        if self.size not in plan.sizes:
+            sizes = f"{', '.join(map(str, plan.sizes[:-1]))} or {plan.sizes[-1]}"
             raise TrainingFailed(
-                f"A DCGAN is trained at 32, 64 or 128 pixels, not {self.size}; choose one of them."
+                f"A {plan.title} is trained at {sizes} pixels, not {self.size}; choose one of them."
             )
+        self.width, self.batch = settings.width or plan.width(self.size), settings.batch or 32
+        self.loss = chosen_loss(self.options, plan, self.size, self.batch)
+        self.rates = chosen_rates(self.options, plan, self.loss)
         self.images = load(settings.data, self.size, True, settings.holdout)
-        widths = widths_for(self.size, self.width)
-        self.hyperparameters: Hyperparameters = {"latent_dim": LATENT, "widths": widths, "channels": 3}
-        generator = DCGANGenerator(**self.hyperparameters)
-        generator.apply(init_weights)
+        self.hyperparameters = plan.hyperparameters(self.size, self.width)
+        self.latent = plan.latent(self.hyperparameters)
+        generator = plan.generator(self.hyperparameters)
         if settings.init:
             generator.load_state_dict(settings.init[0])
-        self.generator = self.add("generator", generator, ema=0.998)
-        self.discriminator = self.add("discriminator", DCGANDiscriminator(widths[::-1]))
-        betas = (0.5, 0.99)
-        self.generator_step = self.adam("generator", self.generator, rate=RATE, betas=betas)
-        self.discriminator_step = self.adam(
-            "discriminator", self.discriminator, rate=DISCRIMINATOR_RATE, betas=betas
-        )
+        plan.prepare(generator)
+        self.generator = self.add("generator", generator, ema=EMA)
+        norm, compares = self.loss.norm, self.loss.compares
+        judge = plan.discriminator(self.size, self.width, norm, compares)
+        self.discriminator = self.add("discriminator", judge)
+        for name, rate in self.rates.items():
+            self.optimisers[name] = self.loss.make_optimiser(self.parts[name], rate)
+        self.watch = self.make_watch()
 
-    def latents(self, rng: torch.Generator) -> Tensor:
-        return torch.randn(self.batch, LATENT, generator=rng).to(self.device)
+    def make_watch(self) -> Watch | None:
+        if not self.options.collapse_every:
+            return None
+        held = held_back(self.settings.data, self.size, self.settings.holdout)
+        return Watch(self.images, held, self.size, self.device)
+
+    def critic(self, images: Tensor) -> Tensor:
+        """Scores of pictures as training shows them to the discriminator, float32 N."""
+        return self.discriminator(augment(images, self.options.augment)).float()
+
+    def reals(self, rng: torch.Generator) -> Tensor:
+        batch = self.images.batch(rng, self.batch, self.size)
+        return batch.to(self.device, memory_format=self.memory_format)
 
     def step(self, step: int, progress: float) -> dict[str, float]:
         rng = self.rng(step)
         # The last third anneals the rate: the average settles and small details come out.
         fall = min(1.0, 0.05 + (1 - progress) * 3)
-        self.set_rate(RATE * fall, "generator")
-        self.set_rate(DISCRIMINATOR_RATE * fall, "discriminator")
-        real = self.images.batch(rng, self.batch, self.size).to(self.device, memory_format=self.memory_format)
-        d_loss = self.train_discriminator(real, rng)
-        g_loss = self.train_generator(rng)
+        for name, rate in self.rates.items():
+            self.set_rate(rate * fall, name)
+        for i in range(self.loss.critics):
+            real = self.reals(rng)
+            judged = self.train_discriminator(step * self.loss.critics + i, real, rng)
+        drawn = self.train_generator(real, rng)
         self.update_averages(step)
-        return {"D": d_loss, "G": g_loss}
+        if self.watch and step % self.options.collapse_every == 0:
+            self.look(self.watch)
+        return {**judged, **drawn, **(self.watch.figures if self.watch else {})}
 
-    def train_discriminator(self, real: Tensor, rng: torch.Generator) -> float:
-        with self.autocast():
-            with torch.no_grad():
-                fake = self.generator(self.latents(rng))
-            scores = [self.discriminator(augment(x, POLICY)) for x in (real, fake.to(real.dtype))]
-            loss = losses.hinge_discriminator(scores[0].float(), scores[1].float())
-        return self.descend(self.discriminator_step, loss)
+    def train_discriminator(self, step: int, real: Tensor, rng: torch.Generator) -> dict[str, float]:
+        z = self.normal(rng, self.latent)
 
-    def train_generator(self, rng: torch.Generator) -> float:
+        def loss_of(part: slice) -> Terms:
+            with self.autocast():
+                with torch.no_grad():
+                    fake = self.plan.pictures(self.generator, z[part]).to(real.dtype)
+                loss = self.loss.discriminator_loss(self.critic, real[part], fake)
+                figures = {"D": loss}
+                beside = self.plan.own_loss(self.discriminator, real[part])
+            # Second derivatives in float32.
+            penalty = self.loss.penalty(self.critic, real[part], fake, step)
+            terms = [term for term in (loss, beside, penalty) if term is not None]
+            return torch.stack(terms).sum(), figures
+
+        figures = self.update("discriminator", loss_of)
+        self.loss.after_step(self.discriminator)
+        return figures
+
+    def train_generator(self, real: Tensor, rng: torch.Generator) -> dict[str, float]:
+        z = self.normal(rng, self.latent)
+
+        def loss_of(part: slice) -> Terms:
+            with self.autocast():
+                fake = self.plan.pictures(self.generator, z[part])
+                loss = self.loss.generator_loss(self.critic, fake, real[part])
+            return loss, {"G": loss}
+
         self.discriminator.requires_grad_(False)
-        with self.autocast():
-            fake = self.generator(self.latents(rng))
-            loss = losses.hinge_generator(self.discriminator(augment(fake, POLICY)).float())
-        value = self.descend(self.generator_step, loss)
+        figures = self.update("generator", loss_of)
         self.discriminator.requires_grad_(True)
-        return value
-
-    @staticmethod
-    def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> float:
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        return loss.item()
+        return figures
 
     @torch.no_grad()
+    def samples(self, count: int) -> Tensor:
+        """What the averaged generator draws for the first latents, N×3×S×S in [0, 1]; always the same z."""
+        z = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(0)).to(self.device)
+        return self.plan.architecture.output_range.to_unit(self.averages["generator"].network(z))
+
+    def look(self, watch: Watch) -> None:
+        self.discriminator.eval()
+        watch.measure(self.samples(len(watch)) * 2 - 1, self.critic, self.loss.boundary)
+        self.discriminator.train()
+
     def sheet(self) -> Image.Image:
-        z = torch.randn(64, LATENT, generator=torch.Generator().manual_seed(0)).to(self.device)
-        return sheet_of(self.averages["generator"].network(z) * 0.5 + 0.5, 8)
+        return sheet_of(self.samples(64), 8)
 
     def exports(self) -> list[Export]:
         weights = self.averages["generator"].network.state_dict()
-        return [Export(self.settings.out, DCGAN, self.hyperparameters, weights)]
+        beside = self.plan.beside(self.generator)
+        architecture = self.plan.architecture
+        return [Export(self.settings.out, architecture, self.hyperparameters, weights, beside=beside)]
+
+    def extra_state(self) -> dict[str, Any]:
+        figures = self.watch.figures if self.watch else {}
+        return {"beside": self.plan.beside(self.generator), "figures": figures}
+
+    def load_extra_state(self, state: dict[str, Any]) -> None:
+        self.plan.load_beside(self.generator, state["beside"])
+        if self.watch:
+            self.watch.figures = dict(state["figures"])
 
     def describe(self) -> dict[str, str]:
+        loss, (rate, judge_rate) = self.loss, self.rates.values()
+        penalties = {"clipping": loss.clip, "gradient penalty": loss.lipschitz, "R1": loss.r1, "R2": loss.r2}
+        extras = [f"{name} {value:.3g}" for name, value in penalties.items() if value]
+        norm = "no norm" if loss.norm == "none" else f"{loss.norm} norm"
         return {
             "size": f"{self.size} px",
             "base width": str(self.width),
             "batch": str(self.batch),
-            "loss": "hinge, spectral normalisation",
-            "augmentation": f"horizontal flips; differentiable {POLICY}",
-            "optimiser": f"Adam {RATE} (discriminator {DISCRIMINATOR_RATE}), betas 0.5 and 0.99, "
-            "rates falling over the last third",
-            "average": "EMA 0.998",
+            "loss": ", ".join([loss.title, *extras]),
+            "discriminator": f"{norm}, {loss.critics} step(s) for one of the generator",
+            "augmentation": f"horizontal flips; differentiable {self.options.augment or 'none'}",
+            "optimiser": f"{loss.optimiser} {rate:g} (discriminator {judge_rate:g}), "
+            + (f"betas {loss.betas[0]:g} and {loss.betas[1]:g}, " if loss.optimiser == "Adam" else "")
+            + "rates falling over the last third",
+            "average": f"EMA {EMA}",
         }
+
+
+def chosen_loss(options: GANOptions, plan: GeneratorPlan, size: int, batch: int) -> AdversarialLoss:
+    """The loss with what was asked of it, else with what suits the generator.
+
+    Raises:
+        TrainingFailed: this generator's discriminator cannot be trained so.
+    """
+    loss = LOSSES[options.loss or plan.loss]
+    if loss.clip and not plan.clips:
+        raise TrainingFailed(
+            f"The weights of a {plan.title}'s discriminator cannot be clipped; choose wasserstein-gp instead."
+        )
+    if options.spectral_norm and "spectral" not in plan.norms:
+        raise TrainingFailed(f"A {plan.title}'s discriminator takes no spectral norm; leave it out.")
+    own_r1 = 0.0 if loss.clip or loss.lipschitz else plan.r1(size, batch)
+    return replace(
+        loss,
+        norm=chosen_norm(options.spectral_norm, loss.norm, plan.norms),
+        critics=options.critics or loss.critics,
+        r1=options.r1 if options.r1 is not None else loss.r1 or own_r1,
+    )
+
+
+def chosen_norm(spectral: bool | None, usual: Norm, possible: tuple[Norm, ...]) -> Norm:
+    if spectral:
+        return "spectral"
+    if usual not in possible or (spectral is False and usual == "spectral"):
+        return "none"
+    return usual
+
+
+def chosen_rates(options: GANOptions, plan: GeneratorPlan, loss: AdversarialLoss) -> dict[str, float]:
+    """Learning rates of both networks, by the names of their optimisers."""
+    rate = options.rate or loss.rate * plan.pace
+    haste = SPECTRAL_HASTE if loss.norm == "spectral" else 1.0
+    return {"generator": rate, "discriminator": options.discriminator_rate or rate * haste}

@@ -1,5 +1,10 @@
-"""A small LaMa (Suvorov et al. 2022): L1 inside and outside the hole, then an adversarial and a
-feature-matching term; masks are free-form strokes (Yu et al. 2019) and boxes."""
+"""A small LaMa (Suvorov et al. 2022, arXiv:2109.07161), with the terms of its paper.
+
+They are L1 where the picture is known, an adversarial term with R1, the distance of the discriminator's
+features, and a perceptual loss of a high receptive field. In place of the last, which needs another network,
+stands the L1 over a Laplacian pyramid. A small network in a short run also needs the L1 inside the hole,
+and the discriminator only at the end; `InpaintOptions` holds the weights of all.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +16,24 @@ from torch import Tensor
 
 from imgsynth.architectures.lama import LAMA, LaMaGenerator, assemble
 from imgsynth.architectures.registry import Hyperparameters
-from imgsynth.imaging.masks import random_boxes, random_strokes
-from imgsynth.training import losses
+from imgsynth.errors import TrainingFailed
+from imgsynth.training import parallel
 from imgsynth.training.data import load
 from imgsynth.training.discriminators import PatchDiscriminator
+from imgsynth.training.holes import HOLES
 from imgsynth.training.identity import start_as_identity
+from imgsynth.training.losses import LAZY, LOSSES, zero_centred_penalty
+from imgsynth.training.microbatch import Terms
+from imgsynth.training.options import InpaintOptions, options_of
 from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
+from imgsynth.training.reconstruction import feature_matching, multi_scale_l1
 
 # Small steps: larger ones wash the start away before it has been of use.
 RATE, JUDGE_RATE = 2e-4, 2e-4
 BLOCKS = 4
 # Wider holes than these pixels are better filled from further away (see `Inpainter.scale_for`).
 HINTS = {"hole_reach": 36}
-HOLE, KNOWN = 10.0, 6.0
-ADVERSARIAL, MATCHING = 0.1, 2.0
-# L1 alone first: only a generator that continues its surroundings gives the discriminator work to do.
-ADVERSARIAL_FROM = 0.7
-R1_EVERY, R1_WEIGHT = 16, 1.0
+GAME = LOSSES["non-saturating"]
 
 
 class InpaintRecipe(Recipe):
@@ -37,6 +43,8 @@ class InpaintRecipe(Recipe):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
+        self.options = options_of(InpaintOptions, settings)
+        check_shares(self.options)
         self.size, self.width = settings.size or 128, settings.width or 32
         self.batch = settings.batch or 4
         self.images = load(settings.data, self.size * 3 // 2, False, settings.holdout)
@@ -51,15 +59,16 @@ class InpaintRecipe(Recipe):
             generator.load_state_dict(settings.init[0])
         self.generator = self.add("generator", generator, ema=0.999)
         self.judge = self.add("judge", PatchDiscriminator(self.width, normalise=False))
-        self.generator_step = self.adam("generator", self.generator, rate=RATE, betas=(0.9, 0.99))
-        self.judge_step = self.adam("judge", self.judge, rate=JUDGE_RATE, betas=(0.5, 0.99))
+        self.adam("generator", self.generator, rate=RATE, betas=(0.9, 0.99))
+        self.adam("judge", self.judge, rate=JUDGE_RATE, betas=(0.5, 0.99))
 
     def masks(self, step: int, count: int) -> Tensor:
-        """count×1×size×size, 1 = hole: two thirds strokes, one third boxes."""
+        """count×1×size×size, 1 = hole."""
         rng = np.random.RandomState((self.settings.seed * 7_919 + step) % 2**32)
-        draw = [random_boxes if rng.rand() < 1 / 3 else random_strokes for _ in range(count)]
-        masks = np.stack([d(self.size, self.size, rng, low=0.05, high=0.3) for d in draw])
-        return torch.from_numpy(masks[:, None]).float().to(self.device)
+        kinds, share = self.options.masks.split(","), (self.options.hole_low, self.options.hole_high)
+        draw = [HOLES[kinds[rng.randint(len(kinds))]] for _ in range(count)]
+        drawn = [d(self.size, self.size, rng, *share) for d in draw]
+        return torch.from_numpy(np.stack(drawn)[:, None]).float().to(self.device)
 
     def rates(self, progress: float) -> None:
         fall = min(1.0, 0.02 + (1 - progress) * 1.6)
@@ -71,55 +80,68 @@ class InpaintRecipe(Recipe):
         self.rates(progress)
         image = self.images.batch(rng, self.batch, self.size, zoom=(0.8, 1.4)) * 0.5 + 0.5
         image = image.to(self.device, memory_format=self.memory_format)
-        mask = self.masks(step, self.batch)
+        mask = self.masks(step, self.batch * parallel.world_size())[parallel.own(self.batch)]
+        # L1 alone first: only a generator that continues its surroundings gives the discriminator work to do.
+        judged = progress >= self.options.adversarial_from
+        filled = torch.empty_like(image)
+
+        def loss_of(part: slice) -> Terms:
+            loss, figures, filled[part] = self.generator_loss(image[part], mask[part], judged)
+            return loss, figures
+
+        self.judge.requires_grad_(False)
+        figures = self.update("generator", loss_of, clip=10.0)
+        self.judge.requires_grad_(True)
+        figures |= self.train_judge(filled, image, mask, step) if judged else {"D": 0.0}
+        self.update_averages(step)
+        return figures
+
+    def generator_loss(
+        self, image: Tensor, mask: Tensor, judged: bool
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """The loss, figures, and the filled pictures."""
+        o = self.options
         with self.autocast():
             predicted = self.generator(assemble(image, mask)).float()
             difference = (predicted - image).abs()
             hole = (difference * mask).sum() / (mask.sum() * 3)
             known = (difference * (1 - mask)).sum() / ((1 - mask).sum() * 3)
-            loss = HOLE * hole + KNOWN * known
             filled = predicted * mask + image * (1 - mask)
-            judged = progress >= ADVERSARIAL_FROM
+            loss = o.hole_l1 * hole + o.known_l1 * known
+            if o.multi_scale:
+                loss = loss + o.multi_scale * multi_scale_l1(filled, image)
             if judged:
                 loss = loss + self.fool(filled, image)
-        self.generator_step.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 10.0)
-        self.generator_step.step()
-        d_loss = self.train_judge(filled.detach(), image, mask, step) if judged else 0.0
-        self.update_averages(step)
-        return {"hole L1": hole.item(), "known L1": known.item(), "D": d_loss}
+        return loss, {"hole L1": hole, "known L1": known}, filled.detach()
 
     def fool(self, filled: Tensor, image: Tensor) -> Tensor:
-        """Non-saturating loss (Goodfellow et al. 2014) and feature matching."""
-        self.judge.requires_grad_(False)
+        """The discriminator's verdict, and the distance of its features."""
         score, fake = self.judge(filled * 2 - 1)
         with torch.no_grad():
             real = self.judge(image * 2 - 1)[1]
-        self.judge.requires_grad_(True)
-        return ADVERSARIAL * F.softplus(-score).mean() + MATCHING * losses.feature_matching(real, fake)
+        verdict = GAME.generator(score)
+        return self.options.adversarial * verdict + self.options.matching * feature_matching(real, fake)
 
-    def train_judge(self, filled: Tensor, image: Tensor, mask: Tensor, step: int) -> float:
+    def train_judge(self, filled: Tensor, image: Tensor, mask: Tensor, step: int) -> dict[str, float]:
         """Patches that touch the hole are fake, all others real (LaMa, section 2.2)."""
-        with self.autocast():
-            fake, real = self.judge(filled * 2 - 1)[0], self.judge(image * 2 - 1)[0]
-            holes = F.adaptive_max_pool2d(mask, fake.shape[-2:])
-            loss = (
-                F.softplus(-real).mean() + (F.softplus(fake) * holes + F.softplus(-fake) * (1 - holes)).mean()
-            )
-        self.judge_step.zero_grad(set_to_none=True)
-        loss.backward()
-        self.judge_step.step()
-        if step % R1_EVERY == 0:
-            self.penalise(image)
-        return loss.item()
 
-    def penalise(self, image: Tensor) -> None:
-        x = (image * 2 - 1).requires_grad_(True)
-        penalty = losses.gradient_penalty_r1(self.judge(x)[0].mean((1, 2, 3)), x)
-        self.judge_step.zero_grad(set_to_none=True)
-        (penalty * (R1_WEIGHT / 2 * R1_EVERY)).backward()
-        self.judge_step.step()
+        def loss_of(part: slice) -> Terms:
+            with self.autocast():
+                fake, real = self.judge(filled[part] * 2 - 1)[0], self.judge(image[part] * 2 - 1)[0]
+                holes = F.adaptive_max_pool2d(mask[part], fake.shape[-2:])
+                verdicts = F.softplus(fake) * holes + F.softplus(-fake) * (1 - holes)
+                loss = F.softplus(-real).mean() + verdicts.mean()
+            total = loss
+            if self.options.r1 and step % LAZY == 0:
+                penalty = zero_centred_penalty(self.score, image[part] * 2 - 1)
+                total = loss + penalty * (self.options.r1 / 2 * LAZY)
+            return total, {"D": loss}
+
+        return self.update("judge", loss_of)
+
+    def score(self, images: Tensor) -> Tensor:
+        """Mean scores of the patches of pictures in [-1, 1], N."""
+        return self.judge(images)[0].mean((1, 2, 3))
 
     @torch.no_grad()
     def sheet(self) -> Image.Image:
@@ -136,13 +158,27 @@ class InpaintRecipe(Recipe):
         return [Export(self.settings.out, LAMA, self.hyperparameters, weights, HINTS)]
 
     def describe(self) -> dict[str, str]:
+        o = self.options
         return {
             "crops": f"{self.size} px, zoomed 0.8 to 1.4",
             "generator": f"width {self.width}, {BLOCKS} FFC blocks, three quarters of the channels global",
             "batch": str(self.batch),
-            "masks": "strokes and boxes over 5 to 30 % of the crop",
-            "loss": f"L1 {HOLE} in the hole and {KNOWN} outside; from {ADVERSARIAL_FROM:.0%} of the run on, "
-            f"non-saturating {ADVERSARIAL} and feature matching {MATCHING}",
+            "masks": f"{o.masks} over {o.hole_low:.0%} to {o.hole_high:.0%} of the crop",
+            "loss": f"L1 {o.hole_l1:g} in the hole and {o.known_l1:g} outside, "
+            f"multi-scale {o.multi_scale:g}; from {o.adversarial_from:.0%} of the run on, "
+            f"non-saturating {o.adversarial:g}, feature matching {o.matching:g}, R1 {o.r1:g}",
             "optimiser": f"Adam {RATE} (discriminator {JUDGE_RATE}), rates falling over the last 60 %",
             "average": "EMA 0.999",
         }
+
+
+def check_shares(options: InpaintOptions) -> None:
+    """
+    Raises:
+        TrainingFailed: the smallest hole would be larger than the largest.
+    """
+    if options.hole_low > options.hole_high:
+        raise TrainingFailed(
+            f"Holes cannot cover between {options.hole_low:g} and {options.hole_high:g} of a picture; "
+            "let --hole-low be the smaller."
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from imgsynth.architectures.registry import Architecture, Hyperparameters, StateDict
+from imgsynth.training import parallel
+from imgsynth.training.microbatch import MicroBatches, Terms
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,13 @@ class Settings:
     """What a person can choose for a run; `None` leaves the recipe's own default.
 
     Attributes:
-        data, data_b: folders or tars of images (domain B for CycleGAN).
+        data, data_b: folders, tars or Hub datasets of images (domain B for CycleGAN).
         out, out_back: where the checkpoint goes (B→A for CycleGAN).
         size: side of the training crops in pixels.
         width: base width of the network.
-        batch: images a step.
+        batch: images a step, in each process.
         holdout: part of each source, last by name, kept untrained.
+        options: what else the recipe of that name can be told, by the names of `training.options`.
     """
 
     data: tuple[Path, ...]
@@ -38,18 +41,24 @@ class Settings:
     holdout: float = 0.1
     seed: int = 0
     init: tuple[StateDict, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
 
 @dataclass(frozen=True)
 class Export:
-    """A network to ship: where, of which architecture, its averaged weights and what no shape tells."""
+    """A network to ship: where, of which architecture, its averaged weights and what no shape tells.
+
+    Attributes:
+        beside: tensors that lie beside the weights in the file, in float32, such as `latent_avg`.
+    """
 
     out: Path
     architecture: Architecture
     hyperparameters: Hyperparameters
     weights: StateDict
     hints: Mapping[str, Any] = field(default_factory=dict)
+    beside: StateDict = field(default_factory=dict)
 
 
 class Average:
@@ -76,7 +85,12 @@ class Recipe:
     """One way to train: subclasses build networks and take steps; the loop in `run.py` does the rest.
 
     Every step draws its random numbers from a generator seeded by (seed, step), so a resumed run
-    goes on exactly as the uninterrupted one would have.
+    goes on exactly as the uninterrupted one would have. What differs from sample to sample is drawn
+    through `normal` and `ImageSet.batch`, and every optimiser steps through `update`: several processes
+    (parallel.py) and batches too large for the memory (microbatch.py) then need no word in a recipe.
+
+    Attributes:
+        batch: images a step, in each process.
     """
 
     name: str
@@ -89,6 +103,7 @@ class Recipe:
         self.parts: dict[str, nn.Module] = {}
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
         self.averages: dict[str, Average] = {}
+        self._micro_batches: MicroBatches | None = None
         torch.manual_seed(settings.seed)
 
     def add(self, name: str, network: nn.Module, ema: float | None = None) -> Any:
@@ -122,10 +137,51 @@ class Recipe:
         return torch.autocast("cpu", torch.bfloat16, enabled=bool(fast))
 
     def rng(self, step: int) -> torch.Generator:
-        """The generator of one step; also reseeds the global one, which augmentation and dropout use."""
+        """The generator of one step, the same in every process.
+
+        Also reseeds the global one, which augmentation and dropout use: that differs from process to process.
+        """
         number = (self.settings.seed * 1_000_003 + step) % 2**32
-        torch.manual_seed(number)
+        torch.manual_seed((number + parallel.rank() * 0x9E3779B1) % 2**32)
         return torch.Generator().manual_seed(number)
+
+    def normal(self, rng: torch.Generator, *shape: int) -> Tensor:
+        """batch×shape normal numbers on the device: this process's part of those of the whole batch."""
+        drawn = torch.randn(self.batch * parallel.world_size(), *shape, generator=rng)
+        return drawn[parallel.own(self.batch)].to(self.device)
+
+    @property
+    def micro_batches(self) -> MicroBatches:
+        """How much of the batch is taken at once."""
+        if self._micro_batches is None:  # the batch is known once a subclass has been made
+            self._micro_batches = MicroBatches(self.batch)
+        return self._micro_batches
+
+    def update(
+        self, name: str, loss_of: Callable[[slice], Terms], clip: float | None = None
+    ) -> dict[str, float]:
+        """One step of an optimiser, down the mean of a loss over the batch of all processes.
+
+        Args:
+            name: of the optimiser.
+            loss_of: the mean loss over a part of this process's batch (a slice of its samples), and figures
+                for the log. It may be called for smaller parts, and again for one that it has seen.
+            clip: the greatest norm of the gradient.
+
+        Returns:
+            The figures, means over this process's batch.
+
+        Raises:
+            OutOfMemory: not even one sample fits into memory.
+        """
+        optimiser = self.optimisers[name]
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        figures = self.micro_batches.backward(loss_of, clear=optimiser.zero_grad)
+        parallel.average_gradients(parameters)
+        if clip is not None:
+            nn.utils.clip_grad_norm_(parameters, clip)
+        optimiser.step()
+        return figures
 
     def update_averages(self, step: int) -> None:
         for name, average in self.averages.items():
@@ -155,11 +211,14 @@ class Recipe:
         """Takes back what `extra_state` gave."""
 
     def state(self) -> dict[str, Any]:
+        """All that a resumed run needs; every process must ask for it at the same step."""
+        extra, *others = parallel.gather(self.extra_state())
         return {
             "parts": {k: v.state_dict() for k, v in self.parts.items()},
             "averages": {k: v.network.state_dict() for k, v in self.averages.items()},
             "optimisers": {k: v.state_dict() for k, v in self.optimisers.items()},
-            "extra": self.extra_state(),
+            "extra": extra,
+            "others": others,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -169,7 +228,8 @@ class Recipe:
             average.network.load_state_dict(state["averages"][name])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
-        self.load_extra_state(state["extra"])
+        extras = [state["extra"], *state.get("others", ())]
+        self.load_extra_state(extras[parallel.rank() % len(extras)])
 
 
 def sheet_of(images: Tensor, columns: int) -> Image.Image:

@@ -1,38 +1,35 @@
-"""The loop around every recipe: progress, sheets, resumable state, checkpoints and cards."""
+"""The loop around every recipe: log, progress, sheets, resumable state, checkpoints and cards."""
 
 from __future__ import annotations
 
-import math
 import os
-import pickle
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
-from imgsynth.errors import TrainingFailed
+from imgsynth.runtime.device import memory_guard
+from imgsynth.training import parallel
 from imgsynth.training.card import Figures, save_checkpoint, write_card
 from imgsynth.training.cyclegan import CycleGANRecipe
 from imgsynth.training.gan import GANRecipe
 from imgsynth.training.inpaint import InpaintRecipe
+from imgsynth.training.log import Entry, Log, log_path, memory_mb, sheet_path
 from imgsynth.training.recipe import Recipe, Settings
+from imgsynth.training.state import Clock, load_state, save_state, state_path
 from imgsynth.training.vae import VAERecipe
 
 RECIPES: dict[str, type[Recipe]] = {r.name: r for r in (GANRecipe, VAERecipe, CycleGANRecipe, InpaintRecipe)}
-# What torch.load and load_state raise at files of another kind; there is no common base below Exception.
-NO_STATE = (
-    *(OSError, EOFError, pickle.UnpicklingError, RuntimeError),
-    *(LookupError, AttributeError, ValueError, TypeError),
-)
 SAVE_SECONDS = 50
-SHEET_SECONDS = 180
+# A first look soon; later ones at twice the age of the run, then at this distance.
+FIRST_SHEET_SECONDS, SHEET_SECONDS = 15, 180
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass
@@ -48,67 +45,6 @@ class Budget:
         return min(1.0, done)
 
 
-@dataclass
-class Clock:
-    """Where a run stands; saved with its state."""
-
-    step: int = 0
-    seconds: float = 0.0
-    losses: dict[str, float] = field(default_factory=dict)
-
-    def record(self, losses: dict[str, float]) -> None:
-        """Running means over about a hundred steps.
-
-        Raises:
-            TrainingFailed: a loss is no longer a number.
-        """
-        if not all(math.isfinite(v) for v in losses.values()):
-            raise TrainingFailed(
-                f"The run diverged at step {self.step:,}; resume from its state or lower the width."
-            )
-        for name, value in losses.items():
-            self.losses[name] = value + 0.99 * (self.losses.get(name, value) - value)
-
-
-def state_path(out: Path) -> Path:
-    """Where the resumable state of a run lies: beside its checkpoint."""
-    return out.with_name(out.stem + ".state.pt")
-
-
-def sheet_path(out: Path) -> Path:
-    """Where the sheet of a run in progress lies: beside its checkpoint."""
-    return out.with_name(out.stem + ".progress.png")
-
-
-def save_state(recipe: Recipe, clock: Clock) -> None:
-    """Writes the state under a temporary name first, so that a kill never leaves half a file."""
-    path = state_path(recipe.settings.out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    torch.save({"recipe": recipe.name, "clock": vars(clock), "state": recipe.state()}, partial)
-    os.replace(partial, path)
-
-
-def load_state(recipe: Recipe, path: Path) -> Clock:
-    """Continues a run.
-
-    Raises:
-        TrainingFailed: the file is missing, is not a state of ours, or belongs to other settings.
-    """
-    try:
-        saved: dict[str, Any] = torch.load(path, map_location=recipe.device, weights_only=True)
-        if saved["recipe"] != recipe.name:
-            raise TrainingFailed(
-                f"{path.name} is the state of a {saved['recipe']} run, not of {recipe.name}."
-            )
-        recipe.load_state(saved["state"])
-        return Clock(**saved["clock"])
-    except FileNotFoundError as error:
-        raise TrainingFailed(f"There is no state file {path.name} to resume from.") from error
-    except NO_STATE as error:
-        raise TrainingFailed(f"{path.name} is not the state of a run with these settings.") from error
-
-
 def train(
     recipe: Recipe, budget: Budget, resume: Path | None = None, say: Callable[[str], None] = print
 ) -> list[Path]:
@@ -121,54 +57,112 @@ def train(
         say: where messages go.
 
     Returns:
-        The checkpoints written.
+        The checkpoints written; none in a process other than the first (parallel.py).
     """
     clock = load_state(recipe, resume) if resume else Clock()
-    with interruption() as stopped:
-        loop(recipe, budget, clock, stopped)
-    if stopped.is_set():
+    with interruption() as stopped, Log(log_path(recipe.settings.out), clock.step) as log:
+        early = loop(recipe, budget, clock, stopped, log, say)
+    if early:
         say(f"Stopped at step {clock.step:,}; resume with --resume {state_path(recipe.settings.out).name}.")
     save_state(recipe, clock)
-    return finish(recipe, clock)
+    return finish(recipe, clock) if parallel.is_first() else []
 
 
 @contextmanager
 def interruption() -> Iterator[threading.Event]:
-    """Ctrl-C sets the event, so that a step is never left half done; a second Ctrl-C interrupts at once."""
+    """Ctrl-C, or a plain kill, sets the event, so that a step is never left half done.
+
+    A second one interrupts at once.
+    """
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stopped
         return
 
-    def stop(*_: Any) -> None:
-        signal.signal(signal.SIGINT, before)
+    def stop(number: int, _: Any) -> None:
+        signal.signal(number, before[signal.Signals(number)])
         stopped.set()
 
-    before = signal.signal(signal.SIGINT, stop)
+    before = {number: signal.signal(number, stop) for number in STOPPING}
     try:
         yield stopped
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def loop(recipe: Recipe, budget: Budget, clock: Clock, stopped: threading.Event) -> None:
-    total = budget.steps or round(60 * (budget.minutes or 1))
-    last_save = last_sheet = time.monotonic()
-    with tqdm(total=total, unit="step" if budget.steps else "s", desc=recipe.name, dynamic_ncols=True) as bar:
-        bar.update(clock.step if budget.steps else int(clock.seconds))
-        while (progress := budget.progress(clock.step, clock.seconds)) < 1 and not stopped.is_set():
-            started = time.monotonic()
-            clock.record(recipe.step(clock.step, progress))
-            now = time.monotonic()
-            clock.step += 1
-            clock.seconds += now - started
-            show(bar, budget, clock, recipe.batch)
-            if now - last_save > SAVE_SECONDS:
+def loop(
+    recipe: Recipe,
+    budget: Budget,
+    clock: Clock,
+    stopped: threading.Event,
+    log: Log,
+    say: Callable[[str], None],
+) -> bool:
+    """Takes steps; returns whether the run was stopped before its budget was spent."""
+    last_save = last_sheet = clock.seconds
+    with progress_bar(recipe.name, budget, clock) as bar:
+        while (progress := budget.progress(clock.step, clock.seconds)) < 1:
+            entry, stop = take_step(recipe, clock, progress, stopped)
+            log.write(entry)
+            show(bar, budget, clock, recipe.batch * parallel.world_size())
+            if entry.note:
+                say(entry.note)
+            if clock.seconds - last_save > SAVE_SECONDS:
                 save_state(recipe, clock)
-                last_save = now
-            if now - last_sheet > SHEET_SECONDS:
-                recipe.sheet().save(sheet_path(recipe.settings.out))
-                last_sheet = now
+                last_save = clock.seconds
+            if clock.seconds - last_sheet > min(SHEET_SECONDS, max(FIRST_SHEET_SECONDS, last_sheet)):
+                draw_sheet(recipe)
+                last_sheet = clock.seconds
+            if stop:
+                return budget.progress(clock.step, clock.seconds) < 1
+    return False
+
+
+def take_step(recipe: Recipe, clock: Clock, progress: float, stopped: threading.Event) -> tuple[Entry, bool]:
+    """One step of all processes: what the log says of it, and whether any of them was told to stop."""
+    whole = recipe.micro_batches.size
+    started = time.monotonic()
+    with memory_guard():
+        losses = recipe.step(clock.step, progress)
+    mine = [time.monotonic() - started, float(stopped.is_set()), *losses.values()]
+    seconds, stop, *values = parallel.means(mine, recipe.device)
+    losses = dict(zip(losses, values, strict=True))
+    clock.record(losses)
+    entry = Entry(
+        clock.step,
+        round(clock.seconds + seconds, 3),
+        round(progress, 6),
+        losses,
+        round(recipe.batch * parallel.world_size() / max(seconds, 1e-9), 1),
+        {name: o.param_groups[0]["lr"] for name, o in recipe.optimisers.items()},
+        memory_mb(recipe.device),
+        smaller_parts(recipe.micro_batches.size, whole),
+    )
+    clock.step += 1
+    clock.seconds += seconds
+    return entry, stop > 0
+
+
+def smaller_parts(size: int, before: int) -> str:
+    """A note, where memory ran out during a step."""
+    if size == before:
+        return ""
+    return (
+        f"Memory ran out, so gradients are now summed over parts of {size} pictures; "
+        "the batch stays as it was, and what looks across a batch, such as batch norm, sees one part."
+    )
+
+
+def progress_bar(name: str, budget: Budget, clock: Clock) -> tqdm[Any]:
+    total, done = (
+        (budget.steps, clock.step)
+        if budget.steps
+        else (round(60 * (budget.minutes or 1)), int(clock.seconds))
+    )
+    unit = "step" if budget.steps else "s"
+    hidden = not parallel.is_first()
+    return tqdm(total=total, initial=done, unit=unit, desc=name, dynamic_ncols=True, disable=hidden)
 
 
 def show(bar: tqdm[Any], budget: Budget, clock: Clock, batch: int) -> None:
@@ -179,8 +173,18 @@ def show(bar: tqdm[Any], budget: Budget, clock: Clock, batch: int) -> None:
     bar.update(done - bar.n)
 
 
+def draw_sheet(recipe: Recipe) -> None:
+    """Whoever looks at the sheet while it is written sees the old one."""
+    if not parallel.is_first():
+        return
+    path = sheet_path(recipe.settings.out)
+    partial = path.with_name(path.name + ".partial")
+    recipe.sheet().save(partial, format="PNG")
+    os.replace(partial, path)
+
+
 def finish(recipe: Recipe, clock: Clock) -> list[Path]:
-    recipe.sheet().save(sheet_path(recipe.settings.out))
+    draw_sheet(recipe)
     figures = Figures(clock.step, clock.seconds, clock.losses)
     outs = []
     for export in recipe.exports():

@@ -1,4 +1,5 @@
-"""A convolutional VAE: annealed KL, Laplace likelihood of values and edges with its best-fitting scale."""
+"""A convolutional VAE: annealed KL, a Laplace likelihood with its best-fitting scales, and, if asked for, a
+discriminator (VAE-GAN, Larsen et al. 2016, arXiv:1512.09300)."""
 
 from __future__ import annotations
 
@@ -9,16 +10,25 @@ from PIL import Image
 from torch import Tensor
 
 from imgsynth.architectures.conv_vae import CONV_VAE, ConvVAE
+from imgsynth.architectures.dcgan import widths_for
 from imgsynth.architectures.registry import Hyperparameters
 from imgsynth.errors import TrainingFailed
-from imgsynth.training import losses
 from imgsynth.training.data import load
+from imgsynth.training.discriminators import DCGANDiscriminator
+from imgsynth.training.losses import LOSSES
+from imgsynth.training.microbatch import Terms
+from imgsynth.training.options import VAEOptions, options_of
 from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
+from imgsynth.training.reconstruction import (
+    RECONSTRUCTIONS,
+    feature_matching,
+    kl_divergence,
+    laplace_likelihood,
+)
 
 LATENT = 64
-RATE = 1e-3
-BETA = 4.0
-WARM_UP = 0.4
+RATE, JUDGE_RATE = 1e-3, 2e-4
+GAME = LOSSES["non-saturating"]
 # Fewer, larger groups than the usual 32 let a flat background keep its own colour through the norms.
 HINTS = {"norm_num_groups": 8}
 
@@ -30,6 +40,7 @@ class VAERecipe(Recipe):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
+        self.options = options_of(VAEOptions, settings)
         self.size, self.width = settings.size or 64, settings.width or 64
         self.batch = settings.batch or 32
         if self.size not in (32, 64, 128, 256):
@@ -45,28 +56,80 @@ class VAERecipe(Recipe):
         if settings.init:
             vae.load_state_dict(settings.init[0])
         self.vae = self.add("vae", vae, ema=0.998)
-        self.optimiser = self.adam("vae", self.vae, rate=RATE, betas=(0.9, 0.99))
+        self.adam("vae", self.vae, rate=RATE, betas=(0.9, 0.99))
+        if self.options.adversarial:
+            widths = widths_for(self.size, self.width // 2)[::-1]
+            self.judge = self.add("judge", DCGANDiscriminator(widths))
+            self.adam("judge", self.judge, rate=JUDGE_RATE, betas=(0.5, 0.99))
 
     def step(self, step: int, progress: float) -> dict[str, float]:
         rng = self.rng(step)
-        self.set_rate(RATE * min(1.0, 0.02 + (1 - progress) * 2))
+        fall = min(1.0, 0.02 + (1 - progress) * 2)
+        self.set_rate(RATE * fall, "vae")
         x = (self.images.batch(rng, self.batch, self.size) * 0.5 + 0.5).to(
             self.device, memory_format=self.memory_format
         )
+        noise, beta = self.normal(rng, LATENT), self.beta(progress)
+        if not self.options.adversarial:
+            figures = self.update("vae", lambda part: self.terms(x[part], noise[part], beta)[0], clip=1.0)
+        else:
+            self.set_rate(JUDGE_RATE * fall, "judge")
+            figures = self.step_with_judge(x, noise, self.normal(rng, LATENT), beta)
+        self.update_averages(step)
+        return figures
+
+    def beta(self, progress: float) -> float:
+        """Weight of the KL divergence: it rises evenly, so that latents first learn to tell something."""
+        warm_up = self.options.warm_up
+        return self.options.beta * (min(1.0, progress / warm_up) if warm_up else 1.0)
+
+    def terms(self, x: Tensor, noise: Tensor, beta: float) -> tuple[Terms, Tensor, Tensor]:
+        """The negative ELBO a value, with its figures; the reconstruction in [0, 1], and the latents drawn.
+
+        Args:
+            x: N×3×S×S in [0, 1].
+            noise: N×latents.
+        """
         with self.autocast():
             mean, log_variance = (t.float() for t in self.vae.encode(x))
-            z = mean + torch.randn(mean.shape, generator=rng).to(self.device) * (log_variance / 2).exp()
+            z = mean + noise * (log_variance / 2).exp()
             prediction = torch.sigmoid(self.vae.decode(z).float())
-        kl = losses.kl_divergence(mean, log_variance)
-        beta = BETA * min(1.0, progress / WARM_UP)
-        loss = losses.laplace_likelihood(prediction, x) + beta * kl
-        self.optimiser.zero_grad(set_to_none=True)
+        kl = kl_divergence(mean, log_variance, self.options.free_bits)
+        likelihood = laplace_likelihood(prediction, x, RECONSTRUCTIONS[self.options.reconstruction])
         # Nats per image are large numbers; per value they suit the usual learning rates.
-        (loss / x[0].numel()).backward()
-        torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)
-        self.optimiser.step()
-        self.update_averages(step)
-        return {"L1": (prediction - x).abs().mean().item(), "KL": kl.item()}
+        loss = (likelihood + beta * kl) / x[0].numel()
+        figures = {"L1": (prediction - x).abs().mean(), "KL": kl_divergence(mean, log_variance)}
+        return (loss, figures), prediction, z
+
+    def step_with_judge(self, x: Tensor, noise: Tensor, prior: Tensor, beta: float) -> dict[str, float]:
+        """As published, the decoder alone is to fool the discriminator, with pictures of posterior and prior;
+        both halves come nearer to the original in what the discriminator sees in it."""
+        drawn = torch.empty(2, *x.shape, device=self.device)
+
+        def loss_of(part: slice) -> Terms:
+            (loss, figures), prediction, z = self.terms(x[part], noise[part], beta)
+            with self.autocast():
+                fake = torch.sigmoid(self.vae.decode(torch.cat([z.detach(), prior[part]])).float())
+                drawn[:, part] = fake.detach().view(2, *prediction.shape)
+                features = [self.judge.stages(to_signed(images)) for images in (x[part], prediction)]
+                fooled = GAME.generator(self.judge(to_signed(fake)).float())
+                adversarial = fooled + feature_matching(*features)
+            return loss + self.options.adversarial * adversarial, {**figures, "G": adversarial}
+
+        def judged(part: slice) -> Terms:
+            with self.autocast():
+                real, (rebuilt, sampled) = to_signed(x[part]), to_signed(drawn[:, part])
+                losses = [GAME.discriminator_loss(self.score, real, fake) for fake in (rebuilt, sampled)]
+            loss = torch.stack(losses).mean()
+            return loss, {"D": loss}
+
+        self.judge.requires_grad_(False)
+        figures = self.update("vae", loss_of, clip=1.0)
+        self.judge.requires_grad_(True)
+        return figures | self.update("judge", judged)
+
+    def score(self, images: Tensor) -> Tensor:
+        return self.judge(images).float()
 
     @torch.no_grad()
     def sheet(self) -> Image.Image:
@@ -83,17 +146,26 @@ class VAERecipe(Recipe):
         return [Export(self.settings.out, CONV_VAE, self.hyperparameters, weights, HINTS)]
 
     def describe(self) -> dict[str, str]:
+        o = self.options
+        judged = {"edges": "values and edges", "pyramid": "the bands of a Laplacian pyramid"}[
+            o.reconstruction
+        ]
         return {
             "size": f"{self.size} px",
             "base width": str(self.width),
             "latent": str(LATENT),
             "batch": str(self.batch),
-            "loss": f"Laplace likelihood of values and edges, KL weight rising to {BETA} over the first "
-            f"{WARM_UP:.0%} of the run",
+            "loss": f"Laplace likelihood of {judged}, KL weight rising to {o.beta:g} over the first "
+            f"{o.warm_up:.0%} of the run, {o.free_bits:g} free nats a latent"
+            + (f", discriminator {o.adversarial:g}" if o.adversarial else ""),
             "augmentation": "horizontal flips",
             "optimiser": f"Adam {RATE}, rate falling over the second half, gradients clipped at norm 1",
             "average": "EMA 0.998",
         }
+
+
+def to_signed(images: Tensor) -> Tensor:
+    return images * 2 - 1
 
 
 @torch.no_grad()

@@ -123,9 +123,10 @@ def download_bar(progress: gr.Progress) -> Progress:
 
     def report(done: int, total: int) -> None:
         check()
-        so_far: Any = (round(done / 1e6, 1), round(total / 1e6, 1) if total else None)
+        so_far: Any = (done, total or None)
+        size = f"{done / 1e6:.1f} of {total / 1e6:.1f} MB" if total else f"{done / 1e6:.1f} MB"
         # The Hub's own transport reports from threads that know of no event.
-        context.copy().run(progress, so_far, desc="Downloading", unit="MB")
+        context.copy().run(progress, so_far, desc=f"Downloading {size}", unit="bytes")
 
     return report
 

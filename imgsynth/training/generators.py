@@ -1,0 +1,219 @@
+"""The networks that `train gan` can train: their sizes, their start, their discriminators, their pace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from imgsynth.architectures import dcgan
+from imgsynth.architectures.dcgan import DCGAN, DCGANGenerator
+from imgsynth.architectures.lightweight_gan import LIGHTWEIGHT_GAN, LightweightGAN
+from imgsynth.architectures.lightweight_gan_parts import PixelShuffleUpsample
+from imgsynth.architectures.registry import Architecture, Hyperparameters, StateDict
+from imgsynth.architectures.stylegan2 import STYLEGAN2, StyleGAN2Generator
+from imgsynth.training.discriminators import DCGANDiscriminator, ResidualDiscriminator
+from imgsynth.training.lightweight import LightweightDiscriminator
+from imgsynth.training.losses import Norm
+
+MIXING = 0.9  # how often a picture's styles come from two latents
+W_MEAN_DECAY = 0.995
+
+
+class GeneratorPlan:
+    """A kind of generator, and what suits it.
+
+    Attributes:
+        architecture: what its checkpoints are.
+        title: for the card.
+        sizes: sides of pictures that it is trained for.
+        loss: the game that it plays unless told otherwise.
+        norms: that its discriminator can have.
+        clips: whether its discriminator's weights may be clipped.
+        pace: factor of every loss's learning rate.
+        memory_format: of both networks.
+    """
+
+    architecture: Architecture
+    title: str
+    sizes: tuple[int, ...] = (32, 64, 128)
+    loss = "hinge"
+    norms: tuple[Norm, ...] = ("spectral", "batch", "none")
+    clips = False
+    pace = 1.0
+    memory_format = torch.channels_last
+
+    def width(self, size: int) -> int:
+        """The usual base width at a size."""
+        raise NotImplementedError
+
+    def hyperparameters(self, size: int, width: int) -> Hyperparameters:
+        raise NotImplementedError
+
+    def generator(self, sizes: Hyperparameters) -> nn.Module:
+        """A fresh one, drawn from the global random numbers."""
+        raise NotImplementedError
+
+    def discriminator(self, size: int, width: int, norm: Norm, compares: bool) -> nn.Module:
+        raise NotImplementedError
+
+    def latent(self, sizes: Hyperparameters) -> int:
+        """Length of z."""
+        return int(sizes["latent_dim"])
+
+    def r1(self, size: int, batch: int) -> float:
+        """γ of the R1 penalty unless told otherwise, where the loss has none of its own."""
+        return 0.0
+
+    def pictures(self, generator: Any, z: Tensor) -> Tensor:
+        """What the discriminator is shown, N×3×S×S in about [-1, 1]."""
+        return generator(z)
+
+    def own_loss(self, discriminator: nn.Module, real: Tensor) -> Tensor | None:
+        """What the discriminator learns beside the game, from reals."""
+        return None
+
+    def prepare(self, generator: nn.Module) -> None:
+        """Last things before training, with the weights that it starts from."""
+
+    def beside(self, generator: nn.Module) -> StateDict:
+        """What belongs to a checkpoint beside the averaged weights, from the trained network."""
+        return {}
+
+    def load_beside(self, generator: nn.Module, state: StateDict) -> None:
+        """Takes back what `beside` gave."""
+
+
+class DCGANPlan(GeneratorPlan):
+    """Radford et al. 2016."""
+
+    architecture = DCGAN
+    title = "DCGAN"
+    clips = True
+
+    def width(self, size: int) -> int:
+        return 48
+
+    def hyperparameters(self, size: int, width: int) -> Hyperparameters:
+        return {"latent_dim": 128, "widths": dcgan.widths_for(size, width), "channels": 3}
+
+    def generator(self, sizes: Hyperparameters) -> nn.Module:
+        return DCGANGenerator(**sizes).apply(dcgan.init_weights)
+
+    def discriminator(self, size: int, width: int, norm: Norm, compares: bool) -> nn.Module:
+        return DCGANDiscriminator(dcgan.widths_for(size, width)[::-1], norm=norm, compares=compares)
+
+
+class StyleGAN2Plan(GeneratorPlan):
+    """A small StyleGAN2 (Karras et al. 2020, arXiv:1912.04958): style mixing, and a mean of w for truncation.
+
+    Left out: the path length penalty, which costs a second derivative of the generator, and which its
+    authors leave out for small pictures too (Karras et al. 2020, arXiv:2006.06676).
+    """
+
+    architecture = STYLEGAN2
+    title = "StyleGAN2"
+    loss = "non-saturating"
+    # Its weights are scaled as they are used: R1 holds the discriminator, and rates are ten times as high.
+    norms = ("none",)
+    pace = 10.0
+    # Its filters have five axes, which channels last does not know.
+    memory_format = torch.contiguous_format
+
+    def width(self, size: int) -> int:
+        return 16 if size > 64 else 32
+
+    def hyperparameters(self, size: int, width: int) -> Hyperparameters:
+        latent = min(512, 8 * width)
+        return {"size": size, "style_dim": latent, "n_mlp": 4, "widths": style_widths(size, width)}
+
+    def generator(self, sizes: Hyperparameters) -> nn.Module:
+        return StyleGAN2Generator(**sizes)
+
+    def discriminator(self, size: int, width: int, norm: Norm, compares: bool) -> nn.Module:
+        return ResidualDiscriminator(style_widths(size, width)[::-1], compares=compares)
+
+    def latent(self, sizes: Hyperparameters) -> int:
+        return int(sizes["style_dim"])
+
+    def r1(self, size: int, batch: int) -> float:
+        """The rule of thumb of Karras et al. 2020 (arXiv:2006.06676, appendix C)."""
+        return 0.0002 * size**2 / batch
+
+    def pictures(self, generator: StyleGAN2Generator, z: Tensor) -> Tensor:
+        """Most take the styles of another latent from a random layer on, which keeps the layers apart."""
+        w = generator.mapping(z)
+        with torch.no_grad():
+            generator.w_mean.lerp_(w.mean(0), 1 - W_MEAN_DECAY)
+        layer = int(torch.randint(1, generator.layers, ()))
+        mixed = torch.rand(len(z), 1, 1, device=z.device) < MIXING
+        both = generator.mix(w, generator.mapping(torch.randn_like(z)), layer)
+        styles = torch.where(mixed, both, w.unsqueeze(1))
+        return generator.synthesis(styles, generator.draw_noise(len(z)))
+
+    def prepare(self, generator: nn.Module) -> None:
+        assert isinstance(generator, StyleGAN2Generator)
+        generator.set_w_mean()
+
+    def beside(self, generator: nn.Module) -> StateDict:
+        assert isinstance(generator, StyleGAN2Generator)
+        return {"latent_avg": generator.w_mean.clone()}
+
+    def load_beside(self, generator: nn.Module, state: StateDict) -> None:
+        assert isinstance(generator, StyleGAN2Generator)
+        generator.set_w_mean(state["latent_avg"])
+
+
+class LightweightPlan(GeneratorPlan):
+    """A small lightweight GAN (Liu et al. 2021, arXiv:2101.04775), for few pictures."""
+
+    architecture = LIGHTWEIGHT_GAN
+    title = "lightweight GAN"
+
+    def width(self, size: int) -> int:
+        return 16 if size > 64 else 32
+
+    def hyperparameters(self, size: int, width: int) -> Hyperparameters:
+        return {"latent_dim": min(256, 8 * width), "widths": dcgan.widths_for(size, width)}
+
+    def generator(self, sizes: Hyperparameters) -> nn.Module:
+        return LightweightGAN(**sizes).apply(start_lightweight)
+
+    def discriminator(self, size: int, width: int, norm: Norm, compares: bool) -> nn.Module:
+        # It begins at half of the size and ends at 8×8 pixels.
+        widths = dcgan.widths_for(size // 2, width)[::-1]
+        return LightweightDiscriminator(widths, norm=norm, compares=compares)
+
+    def pictures(self, generator: Any, z: Tensor) -> Tensor:
+        return generator(z) * 2 - 1
+
+    def own_loss(self, discriminator: nn.Module, real: Tensor) -> Tensor | None:
+        assert isinstance(discriminator, LightweightDiscriminator)
+        return discriminator.reconstruction_loss(real)
+
+
+def style_widths(size: int, width: int) -> list[int]:
+    """Channels at 4, 8, … `size` pixels a side: `width` at the end, doubling inwards up to 8×."""
+    sides = [4 << i for i in range((size // 4).bit_length())]
+    return [width * min(8, size // side) for side in sides]
+
+
+def start_lightweight(module: nn.Module) -> None:
+    """He initialisation; pixel shuffles begin as nearest neighbours, which shows no checkerboard
+    (Aitken et al. 2017, arXiv:1707.02937)."""
+    if isinstance(module, PixelShuffleUpsample):
+        conv = module.net[0]
+        assert isinstance(conv, nn.Conv2d) and conv.bias is not None
+        with torch.no_grad():
+            conv.weight.copy_(conv.weight[::4].repeat_interleave(4, 0))
+        nn.init.zeros_(conv.bias)
+    elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="leaky_relu")
+
+
+PLANS: dict[str, GeneratorPlan] = {
+    "dcgan": DCGANPlan(),
+    "stylegan2": StyleGAN2Plan(),
+    "lightweight": LightweightPlan(),
+}

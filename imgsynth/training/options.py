@@ -1,0 +1,148 @@
+"""What each recipe can be told beyond sizes and lengths; None leaves what suits the other choices."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, Field
+
+from imgsynth.errors import BadRequest
+from imgsynth.tasks.requests import Request, make_request
+from imgsynth.training.augment import POLICIES
+from imgsynth.training.holes import HOLES
+from imgsynth.training.losses import LOSSES
+from imgsynth.training.recipe import Settings
+
+Weight = Annotated[float, Field(ge=0, le=1e6)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+GENERATORS = ("dcgan", "stylegan2", "lightweight")
+
+
+def one_of(name: str, choices: tuple[str, ...]) -> AfterValidator:
+    """Refuses any other word, in a sentence that lists the choices."""
+
+    def check(word: str) -> str:
+        if word not in choices:
+            raise BadRequest(f"There is no {name} {word[:40]!r}; choose one of {', '.join(choices)}.")
+        return word
+
+    return AfterValidator(check)
+
+
+def list_of(name: str, choices: tuple[str, ...], *, empty: bool) -> AfterValidator:
+    """Refuses a comma-separated list with any other word; "none" is the empty list where there may be one."""
+
+    def check(text: str) -> str:
+        words = [] if empty and text in ("", "none") else text.split(",")
+        if unknown := [word for word in words if word not in choices]:
+            known = ", ".join(choices) + (" or none" if empty else "")
+            raise BadRequest(f"There is no {name} {unknown[0][:40]!r}; give {known}, parted by commas.")
+        return ",".join(words)
+
+    return AfterValidator(check)
+
+
+Policy = Annotated[str, list_of("augmentation", tuple(POLICIES), empty=True)]
+Holes = Annotated[str, list_of("kind of hole", tuple(HOLES), empty=False)]
+
+
+class GANOptions(Request):
+    """Of `train gan`.
+
+    Attributes:
+        generator: which network draws.
+        loss: which game is played, a name in `losses.LOSSES`.
+        r1: γ of the gradient penalty at reals; 0 for none.
+        spectral_norm: on the discriminator.
+        critics: steps of the discriminator for one of the generator.
+        rate, discriminator_rate: learning rates.
+        augment: changes that reals and fakes go through, names in `augment.POLICIES`.
+        collapse_every: steps from one look at collapse and overfitting to the next; 0 never looks.
+    """
+
+    generator: Annotated[str, one_of("generator", GENERATORS)] = "dcgan"
+    loss: Annotated[str, one_of("loss", tuple(LOSSES))] | None = None
+    r1: Weight | None = None
+    spectral_norm: bool | None = None
+    critics: int | None = Field(default=None, ge=1, le=100)
+    rate: Rate | None = None
+    discriminator_rate: Rate | None = None
+    augment: Policy = "color,translation"
+    collapse_every: int = Field(default=200, ge=0)
+
+
+class VAEOptions(Request):
+    """Of `train vae`.
+
+    Attributes:
+        beta: weight of the KL divergence at the end (Higgins et al. 2017).
+        free_bits: nats of each latent's KL divergence that cost nothing (Kingma et al. 2016).
+        warm_up: part of the run over which the weight of the KL divergence rises from 0.
+        reconstruction: what errors are measured on: values and edges, or the bands of a Laplacian pyramid.
+        adversarial: weight of a discriminator (Larsen et al. 2016); 0 trains without one.
+    """
+
+    beta: Weight = 4.0
+    free_bits: Weight = 0.0
+    warm_up: Share = 0.4
+    reconstruction: Annotated[str, one_of("reconstruction", ("edges", "pyramid"))] = "edges"
+    adversarial: Weight = 0.0
+
+
+class CycleGANOptions(Request):
+    """Of `train cyclegan`.
+
+    Attributes:
+        generator: ResNet or U-Net, both as published.
+        cycle, identity: weights of the two L1 terms.
+        droplets: weight of the penalty on peaks that instance norm hides (see `droplets.py`).
+        augment: changes that pictures of a small domain go through before they are judged.
+    """
+
+    generator: Annotated[str, one_of("generator", ("resnet", "unet"))] = "resnet"
+    cycle: Weight = 8.0
+    identity: Weight = 2.0
+    droplets: Weight = 1.0
+    augment: Policy = ""
+
+
+class InpaintOptions(Request):
+    """Of `train inpaint`.
+
+    Attributes:
+        hole_l1, known_l1: weights of the mean error inside and outside the hole.
+        multi_scale: weight of the mean error over the bands of a Laplacian pyramid.
+        adversarial, matching: weights of the discriminator's verdict and of the distance of its features.
+        r1: γ of the gradient penalty at reals.
+        adversarial_from: part of the run after which the discriminator takes part.
+        masks: kinds of holes, names in `holes.HOLES`; one that is given twice is drawn twice as often.
+        hole_low, hole_high: parts of the picture that a hole covers.
+    """
+
+    hole_l1: Weight = 10.0
+    known_l1: Weight = 6.0
+    multi_scale: Weight = 10.0
+    adversarial: Weight = 0.1
+    matching: Weight = 2.0
+    r1: Weight = 1.0
+    adversarial_from: Share = 0.7
+    masks: Holes = "strokes,strokes,boxes,irregular"
+    hole_low: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    hole_high: Annotated[float, Field(gt=0, lt=1)] = 0.3
+
+
+AnyOptions = TypeVar("AnyOptions", bound=Request)
+
+
+def options_of(kind: type[AnyOptions], settings: Settings) -> AnyOptions:
+    """The options of a run.
+
+    Raises:
+        BadRequest: one that this recipe does not have, or a value that it cannot use.
+    """
+    unknown = settings.options.keys() - kind.model_fields.keys()
+    if unknown:
+        has = ", ".join(kind.model_fields).replace("_", "-")
+        raise BadRequest(f"This recipe has no option {min(unknown).replace('_', '-')}; it has {has}.")
+    return make_request(kind, **settings.options)

@@ -1,0 +1,222 @@
+"""What recipes can be told: what comes of it, what fits together, and the command line's words for it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from builders import pixels
+from cli_runs import Run
+from imgsynth.cli.train_options import RECIPE_OPTIONS
+from imgsynth.errors import BadRequest, ImgsynthError, TrainingFailed
+from imgsynth.training.augment import POLICIES
+from imgsynth.training.generators import PLANS
+from imgsynth.training.holes import HOLES
+from imgsynth.training.losses import LOSSES, AdversarialLoss
+from imgsynth.training.options import (
+    GENERATORS,
+    CycleGANOptions,
+    GANOptions,
+    InpaintOptions,
+    VAEOptions,
+)
+from imgsynth.training.recipe import Settings
+from imgsynth.training.reconstruction import RECONSTRUCTIONS
+from imgsynth.training.run import RECIPES, make_recipe
+
+KINDS = {"gan": GANOptions, "vae": VAEOptions, "cyclegan": CycleGANOptions, "inpaint": InpaintOptions}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    for i in range(10):
+        Image.fromarray(pixels(40, 40, seed=i)).save(folder / f"image{i:02}.png")
+    return folder
+
+
+def make(name: str, images: Path, **options: Any) -> Any:
+    sizes = {"size": 32, "width": 32 if name == "vae" else 4, "batch": 2}
+    domains = {"data_b": (images,), "out_back": Path("back.safetensors")} if name == "cyclegan" else {}
+    return make_recipe(
+        name, Settings((images,), Path("made.safetensors"), **domains, **sizes, options=options)
+    )
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_every_generator_plays_every_loss_or_says_why_not(generator: str, loss: str, images: Path) -> None:
+    if loss == "wasserstein" and generator != "dcgan":
+        with pytest.raises(TrainingFailed, match="cannot be clipped; choose wasserstein-gp"):
+            make("gan", images, generator=generator, loss=loss)
+        return
+    recipe = make("gan", images, generator=generator, loss=loss)
+    before = {name: [p.detach().clone() for p in part.parameters()] for name, part in recipe.parts.items()}
+    figures = recipe.step(0, 0.0)
+    assert np.isfinite(list(figures.values())).all()
+    for name, part in recipe.parts.items():
+        moved = [not torch.equal(a, b) for a, b in zip(before[name], part.parameters(), strict=True)]
+        # With so little resolution some of a small network's units are dead.
+        assert sum(moved) > 0.7 * len(moved)
+    assert recipe.loss.title in recipe.describe()["loss"]
+
+
+def loss_of(images: Path, **options: Any) -> AdversarialLoss:
+    loss: AdversarialLoss = make("gan", images, **options).loss
+    return loss
+
+
+def test_a_loss_brings_what_its_paper_trains_with(images: Path) -> None:
+    plain = make("gan", images)
+    assert plain.loss == LOSSES["hinge"]
+    assert plain.rates == {"generator": 2e-4, "discriminator": 4e-4}
+    clipped = make("gan", images, loss="wasserstein")
+    assert clipped.rates == {"generator": 5e-5, "discriminator": 5e-5}
+    assert all(isinstance(o, torch.optim.RMSprop) for o in clipped.optimisers.values())
+    styled = make("gan", images, generator="stylegan2")
+    assert styled.loss.title == LOSSES["non-saturating"].title
+    assert (styled.loss.norm, styled.loss.r1) == ("none", pytest.approx(0.0002 * 32**2 / 2))
+    assert styled.rates == {"generator": pytest.approx(2e-3), "discriminator": pytest.approx(2e-3)}
+
+
+def test_what_is_asked_for_counts(images: Path) -> None:
+    assert loss_of(images, r1=0.3).r1 == 0.3
+    assert loss_of(images, loss="relativistic", r1=0.0).r1 == 0
+    assert loss_of(images, generator="stylegan2", loss="wasserstein-gp").r1 == 0
+    assert loss_of(images, spectral_norm=False).norm == "none"
+    assert loss_of(images, loss="wasserstein-gp", spectral_norm=True).norm == "spectral"
+    assert loss_of(images, loss="wasserstein", spectral_norm=False).norm == "batch"
+    assert loss_of(images, critics=3).critics == 3
+    assert make("gan", images, rate=1e-3).rates == {"generator": 1e-3, "discriminator": 2e-3}
+    assert make("gan", images, discriminator_rate=1e-3).rates["discriminator"] == 1e-3
+    with pytest.raises(TrainingFailed, match="StyleGAN2's discriminator takes no spectral norm"):
+        make("gan", images, generator="stylegan2", spectral_norm=True)
+
+
+def test_a_clipped_critic_stays_clipped(images: Path) -> None:
+    recipe = make("gan", images, loss="wasserstein")
+    recipe.step(0, 0.0)
+    assert max(p.abs().max().item() for p in recipe.parts["discriminator"].parameters()) <= 0.01 + 1e-9
+
+
+def test_critics_take_their_steps(images: Path) -> None:
+    recipe = make("gan", images, loss="hinge", critics=3)
+    recipe.step(0, 0.0)
+    taken = {name: next(iter(o.state.values()))["step"].item() for name, o in recipe.optimisers.items()}
+    assert taken == {"generator": 1, "discriminator": 3}
+
+
+def test_the_weight_of_the_kl_divergence_rises(images: Path) -> None:
+    recipe = make("vae", images, beta=2.0, warm_up=0.5)
+    assert [recipe.beta(p) for p in (0.0, 0.25, 0.5, 1.0)] == [0.0, 1.0, 2.0, 2.0]
+    assert make("vae", images, beta=2.0, warm_up=0.0).beta(0.0) == 2.0
+
+
+def test_only_a_small_domain_is_augmented(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from imgsynth.training import cyclegan
+
+    recipe = make("cyclegan", images, augment="cutout")
+    seen: list[torch.Tensor] = []
+    for judge in (recipe.judge_a, recipe.judge_b):
+        judge.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    white = torch.ones(1, 3, 32, 32)
+    recipe.score(0, white)
+    monkeypatch.setattr(cyclegan, "SMALL_DOMAIN", len(recipe.images[1]))
+    recipe.score(1, white)
+    assert (seen[0].min(), seen[1].min()) == (0, 1)
+
+
+def test_identity_can_be_left_out(images: Path) -> None:
+    recipe = make("cyclegan", images, identity=0.0)
+    calls: list[int] = []
+    recipe.to_b.register_forward_hook(lambda _, inputs, __: calls.append(len(inputs[0])))
+    assert np.isfinite(list(recipe.step(0, 0.0).values())).all()
+    assert calls == [2, 2]
+
+
+def test_levels_of_a_u_net_end_at_two_pixels_or_an_odd_number() -> None:
+    from imgsynth.training.cyclegan import unet_sizes
+
+    assert [len(unet_sizes(size, 4)["widths"]) for size in (16, 96, 128, 512)] == [3, 5, 6, 7]
+    assert unet_sizes(128, 4)["widths"] == [4, 8, 16, 32, 32, 32]
+
+
+def test_masks_are_of_the_kinds_asked_for(images: Path) -> None:
+    recipe = make("inpaint", images, masks="boxes", hole_low=0.2, hole_high=0.25)
+    masks = recipe.masks(0, 6)
+    assert masks.shape == (6, 1, 32, 32)
+    assert 0.2 <= masks.mean((1, 2, 3)).min() <= masks.mean((1, 2, 3)).max() <= 0.25
+    assert torch.equal(masks, recipe.masks(0, 6))
+    assert not torch.equal(masks, recipe.masks(1, 6))
+    assert not torch.equal(masks, make("inpaint", images, masks="strokes,strokes").masks(0, 6))
+
+
+# Words
+
+
+def test_the_command_line_has_every_option_of_every_recipe() -> None:
+    assert RECIPE_OPTIONS.keys() == {name for kind in KINDS.values() for name in kind.model_fields}
+    assert not RECIPE_OPTIONS.keys() & {field.name for field in fields(Settings)}
+    for names, option in ((PLANS, "generator"), (LOSSES, "loss"), (POLICIES, "augment"), (HOLES, "masks")):
+        assert all(name in RECIPE_OPTIONS[option][1] for name in names)
+    assert all(name in RECIPE_OPTIONS["reconstruction"][1] for name in RECONSTRUCTIONS)
+    for name, (_, about) in RECIPE_OPTIONS.items():
+        owners = {recipe for recipe, kind in KINDS.items() if name in kind.model_fields}
+        said = {word for part in about.split(";") for word in part.split(":")[0].replace(",", " ").split()}
+        assert owners <= said, name
+    assert RECIPES.keys() == KINDS.keys()
+
+
+def test_lists_of_choices_are_those_that_there_are() -> None:
+    assert set(GENERATORS) == PLANS.keys()
+    for name in RECONSTRUCTIONS:
+        assert VAEOptions(reconstruction=name).reconstruction == name
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("gan", {"loss": "hingy"}, "no loss 'hingy'; choose one of minimax, "),
+    ("gan", {"generator": "biggan"}, "no generator 'biggan'"),
+    ("gan", {"generator": "unet"}, "no generator 'unet'"),
+    ("cyclegan", {"generator": "dcgan"}, "choose one of resnet, unet"),
+    ("gan", {"augment": "colour"}, "no augmentation 'colour'; give color, translation, cutout or none"),
+    ("inpaint", {"masks": "none"}, "no kind of hole 'none'"),
+    ("gan", {"r1": -1}, "r1 should be greater than or equal to 0"),
+    ("gan", {"critics": 0}, "critics should be greater"),
+    ("gan", {"spectral_norm": "perhaps"}, "spectral_norm should be a valid boolean"),
+    ("vae", {"beta": "much"}, "beta should be a valid number"),
+    ("vae", {"warm_up": 1.5}, "warm_up should be less than or equal to 1"),
+    ("vae", {"loss": "hinge"}, "no option loss; it has beta, free-bits, "),
+    ("inpaint", {"hole_low": 0.4}, "between 0.4 and 0.3"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "about"), REFUSED)
+def test_what_cannot_be_done_is_said(name: str, options: dict[str, Any], about: str, images: Path) -> None:
+    with pytest.raises(ImgsynthError, match=about):
+        make(name, images, **options)
+
+
+def test_no_augmentation_can_be_asked_for() -> None:
+    assert GANOptions(augment="none").augment == GANOptions(augment="").augment == ""
+    assert GANOptions(augment="cutout,color").augment == "cutout,color"
+    with pytest.raises(BadRequest):
+        GANOptions(augment="color,none")
+
+
+def test_train_hands_options_to_its_recipe(run: Run, tmp_path: Path, images: Path) -> None:
+    out = tmp_path / "made.safetensors"
+    words = ("train", "gan", "--data", images, "--out", out, "--steps", 1, "--size", 32, "--width", 4)
+    ran = run(*words, "--batch", 2, "--loss", "least-squares", "--spectral-norm", "off", "--r1", "0.5")
+    assert ran.code == 0, ran.err
+    card = out.with_suffix(".md").read_text("utf-8")
+    assert "| loss | least squares (Mao et al. 2017, arXiv:1611.04076), R1 0.5 |" in card
+    assert "| discriminator | no norm, 1 step(s) for one of the generator |" in card
+    refused = run(*words, "--beta", "1")
+    assert (refused.code, refused.out) == (1, "")
+    assert "no option beta" in refused.last
