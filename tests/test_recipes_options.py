@@ -95,8 +95,9 @@ def test_what_is_asked_for_counts(images: Path) -> None:
     assert loss_of(images, critics=3).critics == 3
     assert make("gan", images, rate=1e-3).rates == {"generator": 1e-3, "discriminator": 2e-3}
     assert make("gan", images, discriminator_rate=1e-3).rates["discriminator"] == 1e-3
-    with pytest.raises(TrainingFailed, match="StyleGAN2's discriminator takes no spectral norm"):
-        make("gan", images, generator="stylegan2", spectral_norm=True)
+    plain = make("gan", images, generator="stylegan2", spectral_norm=True)
+    assert plain.loss.r1 == 0
+    assert plain.rates == {"generator": pytest.approx(2e-3), "discriminator": pytest.approx(4e-4)}
 
 
 def test_a_clipped_critic_stays_clipped(images: Path) -> None:

@@ -24,6 +24,14 @@ STEPS = 5
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "dcgan": ("gan", {"width": 4, "batch": 4}),
     "stylegan2": ("gan", {"width": 2, "batch": 4, "options": {"generator": "stylegan2", "augment": "none"}}),
+    "stylegan2-spectral": (
+        "gan",
+        {
+            "width": 2,
+            "batch": 4,
+            "options": {"generator": "stylegan2", "loss": "hinge", "spectral_norm": True},
+        },
+    ),
     "lightweight": ("gan", {"width": 4, "batch": 4, "options": {"generator": "lightweight"}}),
     "vae": ("vae", {"width": 32, "batch": 2}),
     "vae-gan": (
@@ -31,13 +39,18 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         {"width": 32, "batch": 2, "options": {"adversarial": 0.1, "reconstruction": "pyramid"}},
     ),
     "resnet": ("cyclegan", {"width": 4, "batch": 1}),
+    "resnet-plain": ("cyclegan", {"width": 4, "options": {"norm": "none", "upsampling": "transposed"}}),
     "unet": ("cyclegan", {"width": 4, "batch": 1, "options": {"generator": "unet", "augment": "color"}}),
     "lama": ("inpaint", {"width": 8, "batch": 2, "options": {"adversarial_from": 0.0, "multi_scale": 1.0}}),
 }
 NAMES = list(VARIANTS)
 ARCHITECTURES = {
     **{"vae": "conv_vae", "vae-gan": "conv_vae", "resnet": "cyclegan_resnet", "unet": "pix2pix_unet"},
-    "lightweight": "lightweight_gan",
+    **{
+        "lightweight": "lightweight_gan",
+        "stylegan2-spectral": "stylegan2",
+        "resnet-plain": "cyclegan_resnet",
+    },
 }
 
 

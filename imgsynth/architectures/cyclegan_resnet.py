@@ -94,6 +94,7 @@ class ResnetGenerator(nn.Module):
         padding_type: str = "reflect",
     ) -> None:
         super().__init__()
+        self.norm = norm
         nearest = upsampling == "nearest"
         # The huggan layout pads by the number of image channels, which is 3 only for RGB.
         border = input_channels if nearest else 3

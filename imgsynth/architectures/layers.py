@@ -47,7 +47,9 @@ def norm_at(shapes: Shapes, module: str, bias: bool, hints: Hints) -> str:
     if f"{module}.weight" in shapes:
         return "affine_instance"
     # A norm without parameters leaves no key; the published networks have biases before instance norms only.
-    return "instance" if bias or hints.get("norm") == "instance" else "none"
+    usual = "instance" if bias else "none"
+    told = hints.get("norm")
+    return told if told in ("instance", "none") else usual
 
 
 def without_unused_statistics(state: StateDict) -> StateDict:

@@ -93,8 +93,11 @@ class ModulatedConv2d(nn.Module):
             gain: factor of the result.
         """
         style = self.modulation(w) * self.scale
-        x = self._convolve(x * style[:, :, None, None])
-        return torch.addcmul(shift, x, self._demodulation(style)[:, :, None, None] * gain)
+        x = self._convolve(x * style[:, :, None, None].to(x.dtype))
+        factor = self._demodulation(style)[:, :, None, None] * gain
+        if not self.demodulate:  # a picture: what is added to it keeps its precision
+            return torch.addcmul(shift, x, factor)
+        return torch.addcmul(shift.to(x.dtype), x, factor.to(x.dtype))
 
     def _convolve(self, x: Tensor) -> Tensor:
         weight = self.weight[0]

@@ -80,7 +80,6 @@ def train(
     from imgsynth.tasks.requests import make_request
     from imgsynth.training.parallel import joined
     from imgsynth.training.recipe import Settings
-    from imgsynth.training.run import train as run
 
     length = {"minutes": minutes, "steps": steps}
     sizes = {"size": size, "width": width, "batch": batch}
@@ -101,12 +100,10 @@ def train(
         )
         if common.precision not in (None, "auto"):
             tell("Training chooses its own precision, so --precision is left aside.")
-        made = build(recipe, settings)
+        made, budget = build(recipe, settings), budget_of(request, recipe)
         with watched(out, watch):
-            made_files = run(made, budget_of(request, recipe), resume, tell)
-            for path in made_files:
-                put(path)
-            published(made_files, push_to_hub, public)
+            files = carry_out(made, budget, resume)
+            published(files, push_to_hub, public)
 
 
 def check_recipe(name: str, two_domains: bool, inits: int) -> None:
@@ -172,6 +169,16 @@ def build(name: str, settings: Settings) -> Recipe:
             "The weights of --init are of another network or size than this run's; "
             "give the --size and --width that they were trained with."
         ) from error
+
+
+def carry_out(recipe: Recipe, budget: Budget, resume: Path | None) -> list[Path]:
+    """Trains, and says what it wrote."""
+    from imgsynth.training.run import train as run
+
+    files = run(recipe, budget, resume, tell)
+    for path in files:
+        put(path)
+    return files
 
 
 def budget_of(request: TrainRequest, name: str) -> Budget:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from imgsynth.architectures.cyclegan_resnet import CYCLEGAN_RESNET
+from imgsynth.architectures.cyclegan_resnet import CYCLEGAN_RESNET, ResnetGenerator
 from imgsynth.architectures.pix2pix_unet import PIX2PIX_UNET
 from imgsynth.architectures.registry import Architecture, Hyperparameters
 from imgsynth.errors import TrainingFailed
@@ -17,12 +17,13 @@ from imgsynth.training.augment import augment
 from imgsynth.training.data import load
 from imgsynth.training.discriminators import PatchDiscriminator
 from imgsynth.training.droplets import DropletPenalty
+from imgsynth.training.identity_resnet import start_as_identity
 from imgsynth.training.losses import least_squares
 from imgsynth.training.microbatch import Terms
 from imgsynth.training.options import CycleGANOptions, options_of
 from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
 
-RATE, BETAS = 2e-4, (0.5, 0.999)
+BETAS = (0.5, 0.999)
 POOL = 50
 BLOCKS = 6
 MOST_LEVELS = 7
@@ -30,8 +31,8 @@ MOST_LEVELS = 7
 DROPLETS_EVERY = 4
 # A discriminator soon knows fewer pictures than these by heart; only their domain is augmented.
 SMALL_DOMAIN = 1000
-# Reflection everywhere: zero padding learns bright bands along the borders.
-RESNET_HINTS = {"padding": "reflect"}
+# What no shape tells of a ResNet.
+RESNET_HINTS = ("padding", "norm")
 
 
 class ImagePool:
@@ -68,24 +69,25 @@ class CycleGANRecipe(Recipe):
         self.images = [
             load(d, self.size * 2, False, settings.holdout) for d in (settings.data, settings.data_b)
         ]
-        resnet = self.options.generator == "resnet"
-        self.architecture: Architecture = CYCLEGAN_RESNET if resnet else PIX2PIX_UNET
-        self.hints = RESNET_HINTS if resnet else {}
-        self.hyperparameters = resnet_sizes(self.width) if resnet else unet_sizes(self.size, self.width)
+        self.architecture: Architecture = CYCLEGAN_RESNET
+        self.hyperparameters = resnet_sizes(self.width, self.options.norm, self.options.upsampling)
+        self.hints = {name: self.hyperparameters[name] for name in RESNET_HINTS}
+        if self.options.generator == "unet":
+            self.architecture, self.hints = PIX2PIX_UNET, {}
+            self.hyperparameters = unet_sizes(self.size, self.width)
         self.to_b, self.to_a = (self.make_generator(name, i) for i, name in enumerate(("to_b", "to_a")))
         self.judge_a, self.judge_b = (
             self.add(n, PatchDiscriminator(self.width)) for n in ("judge_a", "judge_b")
         )
-        self.adam("generators", self.to_b, self.to_a, rate=RATE, betas=BETAS)
-        self.adam("discriminators", self.judge_a, self.judge_b, rate=RATE, betas=BETAS)
+        rate = self.options.rate
+        self.adam("generators", self.to_b, self.to_a, rate=rate, betas=BETAS)
+        self.adam("discriminators", self.judge_a, self.judge_b, rate=rate, betas=BETAS)
         self.droplets = DropletPenalty(*([self.to_b, self.to_a] if self.options.droplets else []))
         self.pools = {"a": ImagePool(), "b": ImagePool()}
 
     def make_generator(self, name: str, index: int) -> Any:
         generator = self.architecture.build(**self.hyperparameters)
-        for module in generator.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.normal_(module.weight, 0.0, 0.02)
+        start(generator)
         if index < len(self.settings.init):
             generator.load_state_dict(self.settings.init[index])
         return self.add(name, generator, ema=0.999)
@@ -98,7 +100,7 @@ class CycleGANRecipe(Recipe):
 
     def step(self, step: int, progress: float) -> dict[str, float]:
         rng = self.rng(step)
-        self.set_rate(RATE * min(1.0, 2 * (1 - progress)))
+        self.set_rate(self.options.rate * min(1.0, 2 * (1 - progress)))
         a, b = (
             images.batch(rng, self.batch, self.size, zoom=(0.9, 1.7)).to(
                 self.device, memory_format=self.memory_format
@@ -123,7 +125,7 @@ class CycleGANRecipe(Recipe):
     def generator_loss(self, a: Tensor, b: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
         """The loss without the penalty on droplets, figures, and what was made of B and of A."""
         if self.options.identity:
-            # Translation and identity in one pass; instance norms keep the two apart.
+            # Translation and identity in one pass; no norm mixes pictures.
             fake_b, same_b = self.to_b(torch.cat([a, b])).chunk(2)
             fake_a, same_a = self.to_a(torch.cat([b, a])).chunk(2)
             identity = F.l1_loss(same_b, b) + F.l1_loss(same_a, a)
@@ -184,7 +186,7 @@ class CycleGANRecipe(Recipe):
 
     def describe(self) -> dict[str, str]:
         o = self.options
-        layout = f"{BLOCKS} blocks, nearest upsampling, reflection padding"
+        layout = f"{BLOCKS} blocks, {o.norm} norm, {o.upsampling} upsampling, reflection padding"
         if o.generator == "unet":
             layout = f"{len(self.hyperparameters['widths'])} levels"
         return {
@@ -195,7 +197,7 @@ class CycleGANRecipe(Recipe):
             f"penalty on droplets {o.droplets:g}",
             "augmentation": f"horizontal flips; differentiable {o.augment or 'none'} "
             f"in domains of under {SMALL_DOMAIN:,} images",
-            "optimiser": f"Adam {RATE}, betas {BETAS[0]} and {BETAS[1]}, "
+            "optimiser": f"Adam {o.rate:g}, betas {BETAS[0]} and {BETAS[1]}, "
             "rate falling to zero over the second half",
             "average": "EMA 0.999",
         }
@@ -216,8 +218,19 @@ def check(settings: Settings, size: int) -> None:
         )
 
 
-def resnet_sizes(width: int) -> Hyperparameters:
-    return {"width": width, "blocks": BLOCKS, "upsampling": "nearest", **RESNET_HINTS}
+def resnet_sizes(width: int, norm: str, upsampling: str) -> Hyperparameters:
+    """Reflection everywhere: zero padding learns bright bands along the borders."""
+    return {"width": width, "blocks": BLOCKS, "upsampling": upsampling, "norm": norm, "padding": "reflect"}
+
+
+def start(generator: nn.Module) -> None:
+    """The published start; a ResNet without norms, to which scale matters, starts as the identity."""
+    if isinstance(generator, ResnetGenerator) and generator.norm == "none":
+        start_as_identity(generator)
+        return
+    for module in generator.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, 0.02)
 
 
 def unet_sizes(size: int, width: int) -> Hyperparameters:

@@ -20,6 +20,8 @@ from imgsynth.training.options import GANOptions, options_of
 from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
 
 EMA = 0.998
+# Steps in which a fresh discriminator catches up with a generator that can draw already.
+HEAD_START = 200
 # Two time scales (Heusel et al. 2017, arXiv:1706.08500): spectral norm slows the discriminator down.
 SPECTRAL_HASTE = 2.0
 
@@ -45,10 +47,12 @@ class GANRecipe(Recipe):
         self.rates = chosen_rates(self.options, plan, self.loss)
         self.images = load(settings.data, self.size, True, settings.holdout)
         self.hyperparameters = plan.hyperparameters(self.size, self.width)
+        for weights in settings.init:
+            self.hyperparameters = plan.grown(self.hyperparameters, weights)
         self.latent = plan.latent(self.hyperparameters)
         generator = plan.generator(self.hyperparameters)
-        if settings.init:
-            generator.load_state_dict(settings.init[0])
+        for weights in settings.init:
+            plan.load(generator, weights)
         plan.prepare(generator)
         self.generator = self.add("generator", generator, ema=EMA)
         norm, compares = self.loss.norm, self.loss.compares
@@ -78,22 +82,43 @@ class GANRecipe(Recipe):
         fall = min(1.0, 0.05 + (1 - progress) * 3)
         for name, rate in self.rates.items():
             self.set_rate(rate * fall, name)
-        for i in range(self.loss.critics):
-            real = self.reals(rng)
-            judged = self.train_discriminator(step * self.loss.critics + i, real, rng)
-        drawn = self.train_generator(real, rng)
+        turns = range(step * self.loss.critics, (step + 1) * self.loss.critics)
+        for turn in turns[:-1]:
+            self.train_discriminator(turn, self.reals(rng), rng)
+        real, fake, drawn = self.reals(rng), None, {"G": 0.0}
+        if not self.settings.init or step >= HEAD_START:
+            fake, drawn = self.train_generator(real, rng)
+        judged = self.train_discriminator(turns[-1], real, rng, fake)
         self.update_averages(step)
         if self.watch and step % self.options.collapse_every == 0:
             self.look(self.watch)
         return {**judged, **drawn, **(self.watch.figures if self.watch else {})}
 
-    def train_discriminator(self, step: int, real: Tensor, rng: torch.Generator) -> dict[str, float]:
+    def train_generator(self, real: Tensor, rng: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        """One step; the pictures that it was taken with, and figures."""
+        z, drawn = self.normal(rng, self.latent), torch.empty_like(real)
+
+        def loss_of(part: slice) -> Terms:
+            with self.autocast():
+                fake = self.plan.pictures(self.generator, z[part])
+                loss = self.loss.generator_loss(self.critic, fake, real[part])
+            drawn[part] = fake.detach()
+            return loss, {"G": loss}
+
+        self.discriminator.requires_grad_(False)
+        figures = self.update("generator", loss_of)
+        self.discriminator.requires_grad_(True)
+        return drawn, figures
+
+    def train_discriminator(
+        self, step: int, real: Tensor, rng: torch.Generator, drawn: Tensor | None = None
+    ) -> dict[str, float]:
+        """One step, against pictures that the generator drew already or draws for it."""
         z = self.normal(rng, self.latent)
 
         def loss_of(part: slice) -> Terms:
             with self.autocast():
-                with torch.no_grad():
-                    fake = self.plan.pictures(self.generator, z[part]).to(real.dtype)
+                fake = self.draw(z[part]) if drawn is None else drawn[part]
                 loss = self.loss.discriminator_loss(self.critic, real[part], fake)
                 figures = {"D": loss}
                 beside = self.plan.own_loss(self.discriminator, real[part])
@@ -106,19 +131,9 @@ class GANRecipe(Recipe):
         self.loss.after_step(self.discriminator)
         return figures
 
-    def train_generator(self, real: Tensor, rng: torch.Generator) -> dict[str, float]:
-        z = self.normal(rng, self.latent)
-
-        def loss_of(part: slice) -> Terms:
-            with self.autocast():
-                fake = self.plan.pictures(self.generator, z[part])
-                loss = self.loss.generator_loss(self.critic, fake, real[part])
-            return loss, {"G": loss}
-
-        self.discriminator.requires_grad_(False)
-        figures = self.update("generator", loss_of)
-        self.discriminator.requires_grad_(True)
-        return figures
+    @torch.no_grad()
+    def draw(self, z: Tensor) -> Tensor:
+        return self.plan.pictures(self.generator, z).float()
 
     @torch.no_grad()
     def samples(self, count: int) -> Tensor:
@@ -179,12 +194,12 @@ def chosen_loss(options: GANOptions, plan: GeneratorPlan, size: int, batch: int)
         raise TrainingFailed(
             f"The weights of a {plan.title}'s discriminator cannot be clipped; choose wasserstein-gp instead."
         )
-    if options.spectral_norm and "spectral" not in plan.norms:
-        raise TrainingFailed(f"A {plan.title}'s discriminator takes no spectral norm; leave it out.")
-    own_r1 = 0.0 if loss.clip or loss.lipschitz else plan.r1(size, batch)
+    norm = chosen_norm(options.spectral_norm, plan.usual_norm or loss.norm, plan.norms)
+    held = loss.clip or loss.lipschitz or norm == "spectral"
+    own_r1 = 0.0 if held else plan.r1(size, batch)
     return replace(
         loss,
-        norm=chosen_norm(options.spectral_norm, loss.norm, plan.norms),
+        norm=norm,
         critics=options.critics or loss.critics,
         r1=options.r1 if options.r1 is not None else loss.r1 or own_r1,
     )
@@ -202,4 +217,5 @@ def chosen_rates(options: GANOptions, plan: GeneratorPlan, loss: AdversarialLoss
     """Learning rates of both networks, by the names of their optimisers."""
     rate = options.rate or loss.rate * plan.pace
     haste = SPECTRAL_HASTE if loss.norm == "spectral" else 1.0
-    return {"generator": rate, "discriminator": options.discriminator_rate or rate * haste}
+    judge_rate = rate * haste * plan.judge_pace(loss.norm) / plan.pace
+    return {"generator": rate, "discriminator": options.discriminator_rate or judge_rate}

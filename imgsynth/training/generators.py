@@ -12,7 +12,7 @@ from imgsynth.architectures.dcgan import DCGAN, DCGANGenerator
 from imgsynth.architectures.lightweight_gan import LIGHTWEIGHT_GAN, LightweightGAN
 from imgsynth.architectures.lightweight_gan_parts import PixelShuffleUpsample
 from imgsynth.architectures.registry import Architecture, Hyperparameters, StateDict
-from imgsynth.architectures.stylegan2 import STYLEGAN2, StyleGAN2Generator
+from imgsynth.architectures.stylegan2 import STYLEGAN2, StyleGAN2Generator, ToRGB
 from imgsynth.training.discriminators import DCGANDiscriminator, ResidualDiscriminator
 from imgsynth.training.lightweight import LightweightDiscriminator
 from imgsynth.training.losses import Norm
@@ -30,8 +30,9 @@ class GeneratorPlan:
         sizes: sides of pictures that it is trained for.
         loss: the game that it plays unless told otherwise.
         norms: that its discriminator can have.
+        usual_norm: the norm that it has unless one is asked for; None leaves that to the loss.
         clips: whether its discriminator's weights may be clipped.
-        pace: factor of every loss's learning rate.
+        pace: factor of every loss's learning rate for the generator.
         memory_format: of both networks.
     """
 
@@ -40,6 +41,7 @@ class GeneratorPlan:
     sizes: tuple[int, ...] = (32, 64, 128)
     loss = "hinge"
     norms: tuple[Norm, ...] = ("spectral", "batch", "none")
+    usual_norm: Norm | None = None
     clips = False
     pace = 1.0
     memory_format = torch.channels_last
@@ -58,6 +60,10 @@ class GeneratorPlan:
     def discriminator(self, size: int, width: int, norm: Norm, compares: bool) -> nn.Module:
         raise NotImplementedError
 
+    def judge_pace(self, norm: Norm) -> float:
+        """Factor of every loss's learning rate for the discriminator."""
+        return 1.0
+
     def latent(self, sizes: Hyperparameters) -> int:
         """Length of z."""
         return int(sizes["latent_dim"])
@@ -65,6 +71,18 @@ class GeneratorPlan:
     def r1(self, size: int, batch: int) -> float:
         """γ of the R1 penalty unless told otherwise, where the loss has none of its own."""
         return 0.0
+
+    def grown(self, sizes: Hyperparameters, state: StateDict) -> Hyperparameters:
+        """`sizes`, or what they must be so that the weights of a smaller network can begin a larger one."""
+        return sizes
+
+    def load(self, generator: nn.Module, state: StateDict) -> None:
+        """Starts from weights.
+
+        Raises:
+            RuntimeError: they do not fit.
+        """
+        generator.load_state_dict(state)
 
     def pictures(self, generator: Any, z: Tensor) -> Tensor:
         """What the discriminator is shown, N×3×S×S in about [-1, 1]."""
@@ -115,8 +133,9 @@ class StyleGAN2Plan(GeneratorPlan):
     architecture = STYLEGAN2
     title = "StyleGAN2"
     loss = "non-saturating"
-    # Its weights are scaled as they are used: R1 holds the discriminator, and rates are ten times as high.
-    norms = ("none",)
+    # Weights that are scaled as they are used: R1 holds the discriminator, and rates are ten times as high.
+    norms = ("none", "spectral")
+    usual_norm: Norm | None = "none"
     pace = 10.0
     # Its filters have five axes, which channels last does not know.
     memory_format = torch.contiguous_format
@@ -132,10 +151,40 @@ class StyleGAN2Plan(GeneratorPlan):
         return StyleGAN2Generator(**sizes)
 
     def discriminator(self, size: int, width: int, norm: Norm, compares: bool) -> nn.Module:
+        """With spectral norm, the plain one of a DCGAN: it never works at the full size, which is most of the
+        published one's time on a CPU."""
+        if norm == "spectral":
+            return DCGANDiscriminator(plain_widths(size, width), compares=compares)
         return ResidualDiscriminator(style_widths(size, width)[::-1], compares=compares)
+
+    def judge_pace(self, norm: Norm) -> float:
+        return 1.0 if norm == "spectral" else self.pace
 
     def latent(self, sizes: Hyperparameters) -> int:
         return int(sizes["style_dim"])
+
+    def grown(self, sizes: Hyperparameters, state: StateDict) -> Hyperparameters:
+        """A smaller StyleGAN2 gets more sizes, as wide as its last (Karras et al. 2018, arXiv:1710.10196)."""
+        shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
+        if not STYLEGAN2.detect(shapes):
+            return sizes
+        small = STYLEGAN2.read(shapes, {})
+        missing = (sizes["size"] // small["size"]).bit_length() - 1
+        if missing < 1 or len(small["widths"]) + missing != len(sizes["widths"]):
+            return sizes
+        widths = [*small["widths"], *small["widths"][-1:] * missing]
+        return {name: small[name] for name in sizes} | {"size": sizes["size"], "widths": widths}
+
+    def load(self, generator: nn.Module, state: StateDict) -> None:
+        """What the weights lack is of sizes that they did not have: these begin with nothing to add."""
+        assert isinstance(generator, StyleGAN2Generator)
+        known = sum(key.endswith("upsample.kernel") for key in state)
+        new = generator.to_rgbs[known:]
+        lacks = {key for key in generator.state_dict() if key not in state} if len(new) else set()
+        generator.load_state_dict({**state, **{key: generator.state_dict()[key] for key in lacks}})
+        for to_rgb in new:
+            assert isinstance(to_rgb, ToRGB)
+            nn.init.zeros_(to_rgb.conv.weight)
 
     def r1(self, size: int, batch: int) -> float:
         """The rule of thumb of Karras et al. 2020 (arXiv:2006.06676, appendix C)."""
@@ -197,6 +246,12 @@ def style_widths(size: int, width: int) -> list[int]:
     """Channels at 4, 8, … `size` pixels a side: `width` at the end, doubling inwards up to 8×."""
     sides = [4 << i for i in range((size // 4).bit_length())]
     return [width * min(8, size // side) for side in sides]
+
+
+def plain_widths(size: int, width: int) -> list[int]:
+    """Channels at S/2, S/4, … 4 pixels a side of a DCGAN's discriminator beside a small StyleGAN2."""
+    stages = (size // 4).bit_length() - 1
+    return [width * min(16, 2**i) for i in range(1, stages + 1)]
 
 
 def start_lightweight(module: nn.Module) -> None:

@@ -95,14 +95,20 @@ class CycleGANOptions(Request):
 
     Attributes:
         generator: ResNet or U-Net, both as published.
+        norm: of a ResNet; without one it starts as the identity (see `identity_resnet.py`).
+        upsampling: of a ResNet, by transposed convolutions or by repeating pixels before a convolution.
         cycle, identity: weights of the two L1 terms.
+        rate: learning rate of all four networks.
         droplets: weight of the penalty on peaks that instance norm hides (see `droplets.py`).
         augment: changes that pictures of a small domain go through before they are judged.
     """
 
     generator: Annotated[str, one_of("generator", ("resnet", "unet"))] = "resnet"
+    norm: Annotated[str, one_of("norm", ("instance", "none"))] = "instance"
+    upsampling: Annotated[str, one_of("upsampling", ("transposed", "nearest"))] = "nearest"
     cycle: Weight = 8.0
     identity: Weight = 2.0
+    rate: Rate = 2e-4
     droplets: Weight = 1.0
     augment: Policy = ""
 

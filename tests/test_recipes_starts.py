@@ -1,0 +1,160 @@
+"""Where training begins: networks that copy, networks that grow, and discriminators that catch up first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from builders import pixels
+from imgsynth.architectures.cyclegan_resnet import CYCLEGAN_RESNET, ResnetGenerator
+from imgsynth.architectures.lama import LaMaGenerator, assemble
+from imgsynth.errors import BadRequest
+from imgsynth.training import gan, identity, identity_resnet
+from imgsynth.training.cyclegan import resnet_sizes
+from imgsynth.training.generators import PLANS
+from imgsynth.training.recipe import Settings
+from imgsynth.training.run import make_recipe
+
+
+def photo(side: int = 64) -> Tensor:
+    """1×3×side×side in [0, 1], with shapes of several sizes and some noise."""
+    coarse = F.interpolate(
+        torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)), size=side, mode="bicubic"
+    )
+    return (coarse + 0.05 * torch.randn(1, 3, side, side)).clamp(0, 1)
+
+
+def decibels(one: Tensor, other: Tensor) -> float:
+    """PSNR of pictures in [0, 1]."""
+    return -10 * float((one - other).detach().square().mean().log10())
+
+
+@pytest.fixture(autouse=True)
+def always_the_same() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize(("upsampling", "least"), [("transposed", 28), ("nearest", 20)])
+def test_a_resnet_without_norms_starts_as_the_identity(upsampling: str, least: float) -> None:
+    generator = ResnetGenerator(**resnet_sizes(16, "none", upsampling))
+    identity_resnet.start_as_identity(generator)
+    x = photo()
+    assert decibels(generator(x * 2 - 1) * 0.5 + 0.5, x) > least
+
+
+def test_a_resnet_that_starts_as_the_identity_can_learn_in_every_layer() -> None:
+    generator = ResnetGenerator(**resnet_sizes(16, "none", "transposed"))
+    identity_resnet.start_as_identity(generator)
+    optimiser = torch.optim.Adam(generator.parameters(), 1e-3)
+    before = [p.detach().clone() for p in generator.parameters()]
+    for _ in range(2):  # blocks end in zeros, so their first layers hear of the loss at the second step
+        optimiser.zero_grad()
+        (generator(photo() * 2 - 1) - 0.3).square().mean().backward()
+        optimiser.step()
+    for old, new in zip(before, generator.parameters(), strict=True):
+        assert not torch.equal(old, new)
+
+
+def test_a_file_tells_that_there_are_no_norms() -> None:
+    sizes = resnet_sizes(8, "none", "transposed")
+    shapes = {key: tuple(value.shape) for key, value in ResnetGenerator(**sizes).state_dict().items()}
+    hints = {"norm": "none", "padding": "reflect"}
+    assert CYCLEGAN_RESNET.read(shapes, hints)["norm"] == "none"
+    assert CYCLEGAN_RESNET.read(shapes, {})["norm"] == "instance"
+
+
+def test_lama_starts_as_the_identity() -> None:
+    """Batch norms are asked for a picture's mean and spread, so it is one up to its contrast."""
+    generator = LaMaGenerator(width=24, blocks=1, global_channels=144)
+    identity.start_as_identity(generator)
+    x = photo()
+    out = generator(assemble(x, torch.zeros(1, 1, 64, 64)))
+    correlation = torch.corrcoef(torch.stack([out.flatten(), x.flatten()]))[0, 1]
+    assert correlation > 0.8
+
+
+# Growing
+
+
+def style(size: int, width: int = 4) -> tuple[Any, Any]:
+    plan = PLANS["stylegan2"]
+    return plan, plan.hyperparameters(size, width)
+
+
+def test_a_grown_generator_draws_what_the_small_one_drew() -> None:
+    plan, sizes = style(32)
+    small = plan.generator(sizes)
+    weights = small.state_dict()
+    grown_sizes = plan.grown(plan.hyperparameters(128, 9), weights)
+    assert grown_sizes["widths"] == [*sizes["widths"], 4, 4]
+    large = plan.generator(grown_sizes)
+    plan.load(large, weights)
+    z = torch.randn(2, plan.latent(sizes))
+    drawn, redrawn = small(z), large(z)
+    assert redrawn.shape == (2, 3, 128, 128)
+    assert F.l1_loss(F.avg_pool2d(redrawn, 4), drawn) < 0.05 * drawn.abs().mean()
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_weights_of_the_same_size_or_a_larger_one_are_not_grown(size: int) -> None:
+    plan, sizes = style(32)
+    weights = plan.generator(plan.hyperparameters(size, 4)).state_dict()
+    assert plan.grown(sizes, weights) == sizes
+    generator = plan.generator(sizes)
+    if size == 32:
+        plan.load(generator, weights)
+        assert all(torch.equal(value, weights[key]) for key, value in generator.state_dict().items())
+    else:
+        with pytest.raises(RuntimeError, match="loading state_dict"):
+            plan.load(generator, weights)
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    plan, sizes = style(64)
+    weights = PLANS["dcgan"].generator(PLANS["dcgan"].hyperparameters(32, 4)).state_dict()
+    assert plan.grown(sizes, weights) == sizes
+    with pytest.raises(RuntimeError, match="loading state_dict"):
+        plan.load(plan.generator(sizes), weights)
+
+
+# A head start
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    for i in range(10):
+        Image.fromarray(pixels(40, 40, seed=i)).save(folder / f"image{i:02}.png")
+    return folder
+
+
+@pytest.mark.parametrize("starts_from_weights", [True, False])
+def test_a_fresh_discriminator_catches_up_with_a_trained_generator(
+    starts_from_weights: bool, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gan, "HEAD_START", 2)
+    weights = PLANS["dcgan"].generator(PLANS["dcgan"].hyperparameters(32, 4)).state_dict()
+    init = (weights,) if starts_from_weights else ()
+    sizes = {"size": 32, "width": 4, "batch": 4, "options": {"collapse_every": 0}}
+    recipe: Any = make_recipe("gan", Settings((images,), images / "made.safetensors", init=init, **sizes))
+    moves = []
+    for step in range(4):
+        before = {name: next(part.parameters()).clone() for name, part in recipe.parts.items()}
+        recipe.step(step, step / 4)
+        moves.append(
+            {name for name, part in recipe.parts.items() if not before[name].equal(next(part.parameters()))}
+        )
+    alone = 2 if starts_from_weights else 0
+    assert moves == [{"discriminator"}] * alone + [{"generator", "discriminator"}] * (4 - alone)
+
+
+def test_a_norm_that_is_not_offered_is_refused(images: Path) -> None:
+    settings = Settings((images,), images / "a.safetensors", options={"norm": "batch"}, data_b=(images,))
+    with pytest.raises(BadRequest, match="There is no norm 'batch'; choose one of instance, none"):
+        make_recipe("cyclegan", settings)
