@@ -15,6 +15,8 @@ from torch import nn
 from imgsynth.architectures.cyclegan_resnet import Block, ConvBlock, ResnetGenerator
 from imgsynth.training.identity import tap
 
+Convolution = nn.Conv2d | nn.ConvTranspose2d
+
 # Pictures in [-1, 1] pass the ReLUs one higher.
 LIFT = 1.0
 # tanh of this slope is nearly the identity.
@@ -25,7 +27,7 @@ SLOPE = 1.1
 def start_as_identity(generator: ResnetGenerator) -> None:
     """Overwrites all weights: some copy the picture, the others begin as He et al. (2015) say."""
     for module in generator.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, Convolution):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
@@ -33,14 +35,14 @@ def start_as_identity(generator: ResnetGenerator) -> None:
         if isinstance(block, ConvBlock | Block):
             last = [m for m in block.modules() if isinstance(m, nn.Conv2d)][-1]
             nn.init.zeros_(last.weight)
-    first, *inner, last = [m for m in generator.model if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    first, *inner, last = [m for m in generator.model if isinstance(m, Convolution)]
     copied = copy_picture(first)
     for conv in inner:
         copied = shuffle(conv, copied) if is_up(conv) else unshuffle(conv, copied)
     give_picture(last, copied)
 
 
-def copy_picture(conv: nn.Conv2d) -> int:
+def copy_picture(conv: Convolution) -> int:
     """The first channels of the 7×7 convolution become the input's, lifted; returns how many."""
     copied = min(conv.weight.shape[:2])
     conv.weight[:copied] = 0
@@ -50,7 +52,7 @@ def copy_picture(conv: nn.Conv2d) -> int:
     return copied
 
 
-def unshuffle(conv: nn.Conv2d, copied: int) -> int:
+def unshuffle(conv: Convolution, copied: int) -> int:
     """Each copied channel becomes four of half the size, as far as there are channels."""
     made = min(4 * copied, len(conv.weight))
     conv.weight[:made] = 0
@@ -59,7 +61,7 @@ def unshuffle(conv: nn.Conv2d, copied: int) -> int:
     return made
 
 
-def shuffle(conv: nn.Conv2d | nn.ConvTranspose2d, copied: int) -> int:
+def shuffle(conv: Convolution, copied: int) -> int:
     """Four copied channels become one of twice the size again.
 
     A transposed convolution does so exactly. What stands behind repeated pixels cannot tell the four apart:
@@ -78,7 +80,7 @@ def shuffle(conv: nn.Conv2d | nn.ConvTranspose2d, copied: int) -> int:
     return made
 
 
-def give_picture(conv: nn.Conv2d, copied: int) -> None:
+def give_picture(conv: Convolution, copied: int) -> None:
     """The last 7×7 convolution takes the lift away."""
     conv.weight.zero_()
     for c in range(min(len(conv.weight), copied)):
@@ -86,11 +88,11 @@ def give_picture(conv: nn.Conv2d, copied: int) -> None:
     lift(conv, len(conv.weight), -SLOPE)
 
 
-def lift(conv: nn.Conv2d, channels: int, by: float = LIFT) -> None:
+def lift(conv: Convolution, channels: int, by: float = LIFT) -> None:
     assert conv.bias is not None
     conv.bias[:channels] = by
 
 
-def is_up(conv: nn.Conv2d | nn.ConvTranspose2d) -> bool:
+def is_up(conv: Convolution) -> bool:
     """Whether a convolution stands behind the blocks: it gives fewer channels than it takes."""
     return conv.out_channels < conv.in_channels
