@@ -33,8 +33,8 @@ def start_as_identity(generator: ResnetGenerator) -> None:
                 nn.init.zeros_(module.bias)
     for block in generator.modules():
         if isinstance(block, ConvBlock | Block):
-            last = [m for m in block.modules() if isinstance(m, nn.Conv2d)][-1]
-            nn.init.zeros_(last.weight)
+            *_, second = (m for m in block.modules() if isinstance(m, nn.Conv2d))
+            nn.init.zeros_(second.weight)
     first, *inner, last = [m for m in generator.model if isinstance(m, Convolution)]
     copied = copy_picture(first)
     for conv in inner:
