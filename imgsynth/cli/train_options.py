@@ -35,6 +35,7 @@ RECIPE_OPTIONS = {
     "upsampling": ("NAME", "cyclegan: transposed or nearest, of a ResNet."),
     "cycle": ("W", "cyclegan: weight of coming back to the original."),
     "identity": ("W", "cyclegan: weight of leaving alone what is in the domain already."),
+    "judged": ("N", "cyclegan: pictures that the discriminators see for one that the generators learn from."),
     "droplets": ("W", "cyclegan: weight of the penalty on blobs that instance norm hides."),
     "hole_l1": ("W", "inpaint: weight of the error in the hole."),
     "known_l1": ("W", "inpaint: weight of the error around the hole."),

@@ -29,6 +29,9 @@ BLOCKS = 6
 MOST_LEVELS = 7
 # As often as that it is nearly as good as at every step, at a quarter of the time.
 DROPLETS_EVERY = 4
+# Steps in which discriminators alone learn, where generators can already copy or paint: what tells the
+# domains apart is then known before anything changes.
+HEAD_START = 200
 # A discriminator soon knows fewer pictures than these by heart; only their domain is augmented.
 SMALL_DOMAIN = 1000
 # What no shape tells of a ResNet.
@@ -51,6 +54,10 @@ class ImagePool:
         i = int(torch.randint(POOL, (), generator=rng))
         old, self.images[i] = self.images[i], fake
         return old
+
+    def some(self, count: int, rng: torch.Generator) -> list[Tensor]:
+        """Earlier fakes, drawn with replacement."""
+        return [self.images[i] for i in torch.randint(len(self.images), (count,), generator=rng).tolist()]
 
 
 class CycleGANRecipe(Recipe):
@@ -82,6 +89,8 @@ class CycleGANRecipe(Recipe):
         rate = self.options.rate
         self.adam("generators", self.to_b, self.to_a, rate=rate, betas=BETAS)
         self.adam("discriminators", self.judge_a, self.judge_b, rate=rate, betas=BETAS)
+        plain = self.options.generator == "resnet" and self.options.norm == "none"
+        self.head_start = HEAD_START if plain or settings.init else 0
         self.droplets = DropletPenalty(*([self.to_b, self.to_a] if self.options.droplets else []))
         self.pools = {"a": ImagePool(), "b": ImagePool()}
 
@@ -101,12 +110,31 @@ class CycleGANRecipe(Recipe):
     def step(self, step: int, progress: float) -> dict[str, float]:
         rng = self.rng(step)
         self.set_rate(self.options.rate * min(1.0, 2 * (1 - progress)))
-        a, b = (
-            images.batch(rng, self.batch, self.size, zoom=(0.9, 1.7)).to(
-                self.device, memory_format=self.memory_format
+        a, b = (self.crops(domain, rng) for domain in (0, 1))
+        if step < self.head_start:
+            figures, fake_a, fake_b = (
+                {"G": 0.0, "cycle": 0.0},
+                self.made(self.to_a, b),
+                self.made(self.to_b, a),
             )
-            for images in self.images
-        )
+        else:
+            figures, fake_a, fake_b = self.train_generators(a, b, step)
+        figures |= self.train_judges(a, b, fake_a, fake_b, rng)
+        self.update_averages(step)
+        return figures
+
+    def crops(self, domain: int, rng: torch.Generator) -> Tensor:
+        """Pictures of domain 0 (A) or 1 (B), batch×3×S×S in [-1, 1]."""
+        batch = self.images[domain].batch(rng, self.batch, self.size, zoom=(0.9, 1.7))
+        return batch.to(self.device, memory_format=self.memory_format)
+
+    @torch.no_grad()
+    def made(self, generator: nn.Module, images: Tensor) -> Tensor:
+        with self.autocast():
+            return generator(images).float()
+
+    def train_generators(self, a: Tensor, b: Tensor, step: int) -> tuple[dict[str, float], Tensor, Tensor]:
+        """One step; figures, and the fakes of A and of B."""
         fake_a, fake_b = torch.empty_like(a), torch.empty_like(b)
 
         def loss_of(part: slice) -> Terms:
@@ -118,9 +146,7 @@ class CycleGANRecipe(Recipe):
         self.judges_learn(False)
         figures = self.update("generators", loss_of)
         self.judges_learn(True)
-        figures |= self.train_judges(a, b, fake_a, fake_b, rng)
-        self.update_averages(step)
-        return figures
+        return figures, fake_a, fake_b
 
     def generator_loss(self, a: Tensor, b: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
         """The loss without the penalty on droplets, figures, and what was made of B and of A."""
@@ -143,13 +169,19 @@ class CycleGANRecipe(Recipe):
     def train_judges(
         self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor, rng: torch.Generator
     ) -> dict[str, float]:
-        old_a, old_b = self.pools["a"].exchange(fake_a, rng), self.pools["b"].exchange(fake_b, rng)
+        more = range(self.options.judged - 1)
+        fakes = [
+            [pool.exchange(fake, rng), *pool.some(len(more), rng)]
+            for pool, fake in ((self.pools["a"], fake_a), (self.pools["b"], fake_b))
+        ]
+        reals = [[real, *(self.crops(i, rng) for _ in more)] for i, real in enumerate((a, b))]
 
         def loss_of(part: slice) -> Terms:
             with self.autocast():
                 terms = [
-                    least_squares(self.score(domain, images[part]), target) / 2
-                    for domain, images, target in ((0, a, 1), (0, old_a, 0), (1, b, 1), (1, old_b, 0))
+                    least_squares(self.score(i, torch.cat([batch[part] for batch in kind[i]])), target) / 2
+                    for i in (0, 1)
+                    for kind, target in ((reals, 1), (fakes, 0))
                 ]
             loss = torch.stack(terms).sum()
             return loss, {"D": loss}
@@ -194,6 +226,7 @@ class CycleGANRecipe(Recipe):
             "generators": f"{o.generator}, width {self.width}, {layout}",
             "batch": str(self.batch),
             "loss": f"least squares, cycle {o.cycle:g}, identity {o.identity:g}, pool of {POOL}, "
+            f"{o.judged} picture(s) judged for one made, "
             f"penalty on droplets {o.droplets:g}",
             "augmentation": f"horizontal flips; differentiable {o.augment or 'none'} "
             f"in domains of under {SMALL_DOMAIN:,} images",

@@ -99,6 +99,7 @@ class CycleGANOptions(Request):
         upsampling: of a ResNet, by transposed convolutions or by repeating pixels before a convolution.
         cycle, identity: weights of the two L1 terms.
         rate: learning rate of all four networks.
+        judged: how many pictures of each kind the discriminators see for one that the generators learn from.
         droplets: weight of the penalty on peaks that instance norm hides (see `droplets.py`).
         augment: changes that pictures of a small domain go through before they are judged.
     """
@@ -109,6 +110,7 @@ class CycleGANOptions(Request):
     cycle: Weight = 8.0
     identity: Weight = 2.0
     rate: Rate = 2e-4
+    judged: int = Field(default=1, ge=1, le=16)
     droplets: Weight = 1.0
     augment: Policy = ""
 
