@@ -154,3 +154,19 @@ def test_pictures_of_any_kind_are_read(run: Run, tmp_path: Path) -> None:
     with Image.open(folder / "0018.png") as image:
         image.convert("RGBA").save(folder / "0018.png")
     assert run("score", "tiny-lama", "--data", folder, *QUICK).code == 0
+
+
+def test_figures_go_into_a_card_once_for_each_settings(run: Run, photos: Path, tmp_path: Path) -> None:
+    card = tmp_path / "tiny-gan.md"
+    card.write_text("# tiny-gan\n\nBy hand.\n")
+    for seed in ("0", "0", "1"):
+        assert run("score", "tiny-gan", "--data", photos, *QUICK, "--seed", seed, "--card", card).code == 0
+    text = card.read_text()
+    assert text.startswith("# tiny-gan\n\nBy hand.\n")
+    assert text.count("| figure | value |") == text.count("\n| swd |") == 2
+    assert "photos, 8 pictures a time, 2 times" in text
+
+
+def test_a_card_that_is_not_there_is_told(run: Run, photos: Path, tmp_path: Path) -> None:
+    ran = run("score", "tiny-gan", "--data", photos, *QUICK, "--card", tmp_path / "none.md")
+    assert_refused(ran, "There is no card none.md; give --card the .md file beside the checkpoint.")

@@ -43,6 +43,9 @@ Seed = Annotated[str, typer.Option(metavar="N", help="Where all randomness start
 InceptionFile = Annotated[
     Path | None, typer.Option("--inception", metavar="FILE", help="torch-fidelity's Inception weights.")
 ]
+Card = Annotated[
+    Path | None, typer.Option(metavar="FILE.md", help="Checkpoint's card to put the figures into.")
+]
 
 COLUMNS = ("figure", "value", "95 % interval", "real", "× real", "others")
 
@@ -64,9 +67,11 @@ def score(
     psi: Psi = "1",
     label: Label = None,
     inception: InceptionFile = None,
+    card: Card = None,
     as_json: Json = False,
 ) -> None:
     """Measure a checkpoint on real images that it was not trained on."""
+    from imgsynth.metrics.card import write_figures
     from imgsynth.metrics.pool import open_pool
     from imgsynth.metrics.request import ScoreRequest
     from imgsynth.metrics.score import Material
@@ -82,6 +87,8 @@ def score(
     model = open_model(common, what)
     material = Material(pool, pool_b, open_back(common, model, back), inception)
     document = measure(model, material, request, tracked)
+    if card is not None:
+        write_figures(card, document, COLUMNS, rows_of(document))
     print(json.dumps(document, indent=2) if as_json else "\n".join(lines_of(document)))
 
 
@@ -116,12 +123,15 @@ def lines_of(document: Mapping[str, Any]) -> Iterator[str]:
     part = "every picture, trained on or not" if every else "held back from training"
     yield f"{document['checkpoint']['id']} ({document['architecture']}), on {listed}: {part}."
     yield ""
-    rows = [row_of(name, figure) for name, figure in document["figures"].items()]
-    yield from table([COLUMNS, *rows])
+    yield from table([COLUMNS, *rows_of(document)])
     yield ""
     yield from document["notes"]
     for sentence, names in missing_by_reason(document["not_measured"]).items():
         yield f"Not measured: {', '.join(names)}. {sentence}"
+
+
+def rows_of(document: Mapping[str, Any]) -> list[list[str]]:
+    return [row_of(name, figure) for name, figure in document["figures"].items()]
 
 
 def row_of(name: str, figure: Mapping[str, Any]) -> list[str]:
