@@ -87,8 +87,9 @@ class CycleGANRecipe(Recipe):
             self.add(n, PatchDiscriminator(self.width)) for n in ("judge_a", "judge_b")
         )
         rate = self.options.rate
+        self.judge_rate = self.options.discriminator_rate or rate
         self.adam("generators", self.to_b, self.to_a, rate=rate, betas=BETAS)
-        self.adam("discriminators", self.judge_a, self.judge_b, rate=rate, betas=BETAS)
+        self.adam("discriminators", self.judge_a, self.judge_b, rate=self.judge_rate, betas=BETAS)
         plain = self.options.generator == "resnet" and self.options.norm == "none"
         self.head_start = HEAD_START if plain or settings.init else 0
         self.droplets = DropletPenalty(*([self.to_b, self.to_a] if self.options.droplets else []))
@@ -109,19 +110,24 @@ class CycleGANRecipe(Recipe):
 
     def step(self, step: int, progress: float) -> dict[str, float]:
         rng = self.rng(step)
-        self.set_rate(self.options.rate * min(1.0, 2 * (1 - progress)))
+        self.set_rates(step, progress)
         a, b = (self.crops(domain, rng) for domain in (0, 1))
         if step < self.head_start:
-            figures, fake_a, fake_b = (
-                {"G": 0.0, "cycle": 0.0},
-                self.made(self.to_a, b),
-                self.made(self.to_b, a),
-            )
+            figures = {"G": 0.0, "cycle": 0.0}
+            fake_a, fake_b = self.made(self.to_a, b), self.made(self.to_b, a)
         else:
             figures, fake_a, fake_b = self.train_generators(a, b, step)
         figures |= self.train_judges(a, b, fake_a, fake_b, rng)
         self.update_averages(step)
         return figures
+
+    def set_rates(self, step: int, progress: float) -> None:
+        """Rates fall to zero over the second half; after a head start that of the generators rises from zero,
+        since large steps against discriminators that know much would wash away what is there."""
+        fall = min(1.0, 2 * (1 - progress))
+        warmth = min(1.0, max(0.0, step / self.head_start - 1)) if self.head_start else 1.0
+        self.set_rate(self.options.rate * fall * warmth, "generators")
+        self.set_rate(self.judge_rate * fall, "discriminators")
 
     def crops(self, domain: int, rng: torch.Generator) -> Tensor:
         """Pictures of domain 0 (A) or 1 (B), batch×3×S×S in [-1, 1]."""
@@ -230,8 +236,8 @@ class CycleGANRecipe(Recipe):
             f"penalty on droplets {o.droplets:g}",
             "augmentation": f"horizontal flips; differentiable {o.augment or 'none'} "
             f"in domains of under {SMALL_DOMAIN:,} images",
-            "optimiser": f"Adam {o.rate:g}, betas {BETAS[0]} and {BETAS[1]}, "
-            "rate falling to zero over the second half",
+            "optimiser": f"Adam {o.rate:g} (discriminators {self.judge_rate:g}), "
+            f"betas {BETAS[0]} and {BETAS[1]}, rates falling to zero over the second half",
             "average": "EMA 0.999",
         }
 

@@ -98,7 +98,7 @@ class CycleGANOptions(Request):
         norm: of a ResNet; without one it starts as the identity (see `identity_resnet.py`).
         upsampling: of a ResNet, by transposed convolutions or by repeating pixels before a convolution.
         cycle, identity: weights of the two L1 terms.
-        rate: learning rate of all four networks.
+        rate, discriminator_rate: learning rates of the two generators and of the two discriminators.
         judged: how many pictures of each kind the discriminators see for one that the generators learn from.
         droplets: weight of the penalty on peaks that instance norm hides (see `droplets.py`).
         augment: changes that pictures of a small domain go through before they are judged.
@@ -110,6 +110,7 @@ class CycleGANOptions(Request):
     cycle: Weight = 8.0
     identity: Weight = 2.0
     rate: Rate = 2e-4
+    discriminator_rate: Rate | None = None
     judged: int = Field(default=1, ge=1, le=16)
     droplets: Weight = 1.0
     augment: Policy = ""
