@@ -14,9 +14,30 @@ from typing import TYPE_CHECKING, Any
 from imgsynth.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from imgsynth.api import inpaint, interpolate, open_checkpoint, sample, translate
+    from imgsynth.api import (
+        directions,
+        inpaint,
+        interpolate,
+        invert,
+        open_checkpoint,
+        outpaint,
+        sample,
+        translate,
+        variations,
+    )
 
-__all__ = ["__version__", "inpaint", "interpolate", "open_checkpoint", "sample", "translate"]
+__all__ = [
+    "__version__",
+    "directions",
+    "inpaint",
+    "interpolate",
+    "invert",
+    "open_checkpoint",
+    "outpaint",
+    "sample",
+    "translate",
+    "variations",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from builders import all_equal, model_of, photo, tiny_dcgan
 from imgsynth.errors import BadImage, BadMask, BadRequest, ChecksumMismatch, ImgsynthError, NoRecord
@@ -16,6 +17,7 @@ from imgsynth.imaging.masks import grow_mask
 from imgsynth.imaging.record import Record
 from imgsynth.tasks.inpaint import inpaint
 from imgsynth.tasks.interpolate import frame, interpolate, walk_record
+from imgsynth.tasks.latents import Latent
 from imgsynth.tasks.pictures import Picture
 from imgsynth.tasks.redo import Inputs, Walk, checkpoint_name, redo
 from imgsynth.tasks.requests import InpaintRequest, InterpolateRequest, SampleRequest, TranslateRequest
@@ -45,6 +47,23 @@ def grid(model: Model, columns: int | None = 2) -> Picture:
     return grid_of(model, request, list(sample(model, request)), columns)
 
 
+def edited(model: Model, **options: Any) -> Picture:
+    request = {"variation_seed": 5, "variation_amount": 0.3, "directions": {"component 2": -1.5}, **options}
+    return list(sample(model, SampleRequest(seeds=[4, 7], **request)))[1]
+
+
+def edited_grid(model: Model) -> Picture:
+    request = SampleRequest(
+        seeds=[4, 7], variation_seed=5, variation_amount=0.3, directions={"component 1": 1}
+    )
+    return grid_of(model, request, list(sample(model, request)))
+
+
+def from_latent(model: Model) -> Picture:
+    text = Latent("z", torch.linspace(-2, 2, 6)).text
+    return next(sample(model, SampleRequest(latent=text, psi=0.7), [PHOTO]))
+
+
 def translated(model: Model) -> Picture:
     return translate(model, TranslateRequest(strength=0.4), PHOTO)
 
@@ -58,6 +77,11 @@ MADE: dict[str, tuple[str, Callable[[Model], Picture], Inputs]] = {
     "picture of a VAE": ("conv_vae", single, Inputs()),
     "grid": ("dcgan", grid, Inputs()),
     "square grid": ("dcgan", lambda model: grid(model, None), Inputs()),
+    "variation": ("dcgan", lambda model: edited(model, directions={}), Inputs()),
+    "variation of a VAE, moved along a direction": ("conv_vae", edited, Inputs()),
+    "grid of edited pictures": ("dcgan", edited_grid, Inputs()),
+    "picture of a latent": ("dcgan", from_latent, Inputs()),
+    "picture of a latent, with its photo": ("dcgan", from_latent, Inputs([PHOTO])),
     "translation": ("cyclegan_resnet", translated, Inputs([PHOTO])),
     "filled photo": ("lama", filled, Inputs([PHOTO], MASK)),
 }
@@ -173,6 +197,17 @@ FORGED: list[dict[str, Any]] = [
     {"request": {"seed": 1, "kind": "x"}},
     {"request": {"seed": 1, "self": "x"}},
     {"request": {"seed": 1, "seeds": [2], "colour": 1}},
+    {"request": {"seed": 1, "variation_amount": 0.5}},
+    {"request": {"seed": 1, "variation_seed": "x", "variation_amount": 0.5}},
+    {"request": {"seed": 1, "directions": {"component 1": 11}}},
+    {"request": {"seed": 1, "directions": {"smile": 1}}},
+    {"request": {"seed": 1, "directions": ["component 1"]}},
+    {"request": {"latent": None}},
+    {"request": {"latent": 7}},
+    {"request": {"latent": "latent:z:AAAA"}},
+    {"request": {"latent": "latent:z:AAAA", "seed": 1}},
+    {"request": {"latent": "latent:z:" + "A" * 1_000_000}},
+    {"task": "interpolate", "request": {"keyframes": [1, "latent:z:AAAA"], "frames": 5, "frame": 0}},
     {"task": "interpolate", "request": {"keyframes": [1, 2], "frames": 10**9}},
     {"task": "interpolate", "request": {"keyframes": [1, 2], "frames": 5, "frame": 5}},
     {"task": "interpolate", "request": {"keyframes": [1, 2], "frames": 5, "frame": "first"}},

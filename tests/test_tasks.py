@@ -41,7 +41,7 @@ from imgsynth.tasks.requests import (
     TranslateRequest,
 )
 from imgsynth.tasks.sample import grid_of, sample
-from imgsynth.tasks.translate import MOST_PIXELS, translate
+from imgsynth.tasks.translate import translate
 from imgsynth.version import VERSION
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -241,24 +241,6 @@ def test_padding_reaches_only_the_far_borders() -> None:
     assert seen[0].shape == (1, 3, 20, 32)
     assert torch.equal(seen[0][..., :17, :30], batch * 2 - 1)
     assert torch.equal(seen[0][..., 16, :30], seen[0][..., 19, :30])
-
-
-class Wide:
-    """Stands in for a photo too large to be made here."""
-
-    name = "wall.png"
-    width, height = MOST_PIXELS, 2
-
-
-@pytest.mark.parametrize("task", ["translate", "inpaint"])
-def test_photos_too_large_are_refused_before_any_work(task: str, models: dict[str, Any]) -> None:
-    wide: Any = Wide()
-    run: dict[str, Callable[[], Any]] = {
-        "translate": lambda: translate(models["cyclegan_resnet"], TranslateRequest(), wide),
-        "inpaint": lambda: inpaint(models["lama"], InpaintRequest(), wide, np.ones((2, 2), bool)),
-    }
-    with pytest.raises(BadRequest, match=r"wall\.png has 26 megapixels"):
-        run[task]()
 
 
 # Inpaint

@@ -79,7 +79,11 @@ class MappingGenerator(nn.Module):
             noise: one N×1×H×W or 1×1×H×W map per layer that takes noise, in their order; None takes the
                 network's own.
         """
-        return self.synthesis(self.truncate(self.mapping(z.flatten(1)), psi), noise)
+        return self.from_w(self.mapping(z.flatten(1)), psi, noise)
+
+    def from_w(self, w: Tensor, psi: float = 1.0, noise: Sequence[Tensor] | None = None) -> Tensor:
+        """As `forward`, from w, N×w_dim, before truncation."""
+        return self.synthesis(self.truncate(w, psi), noise)
 
     def truncate(self, w: Tensor, psi: float) -> Tensor:
         """Moves w, …×w_dim, towards its mean: psi 1 changes nothing, 0 leaves the mean alone."""

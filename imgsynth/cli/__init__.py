@@ -17,7 +17,7 @@ import typer
 from typer.main import get_command
 
 from imgsynth.cli.follow import WatchCommand
-from imgsynth.cli.make import inpaint, interpolate, sample, translate
+from imgsynth.cli.make import inpaint, interpolate, outpaint, sample, translate
 from imgsynth.cli.redo import redo
 from imgsynth.cli.score import score
 from imgsynth.cli.serve import serve
@@ -39,7 +39,11 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (serve, models, inspect, sample, interpolate, translate, inpaint, record, redo, train, score):
+VERBS = (
+    *(serve, models, inspect, sample, interpolate, translate, inpaint, outpaint),
+    *(record, redo, train, score),
+)
+for function in VERBS:
     app.command(cls=WatchCommand if function is train else None)(verb(function))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgsynth.cli.make import write_walk
+from imgsynth.cli.make import write_film, write_walk
 from imgsynth.cli.shared import (
     PICTURES,
     Common,
@@ -48,11 +48,13 @@ def redo(
     """Make a picture or video again from its record."""
     from imgsynth.imaging.record import read_record
     from imgsynth.imaging.write import write_image
-    from imgsynth.tasks.redo import Walk, check_photos
+    from imgsynth.tasks.redo import Walk, check_photos, is_video
     from imgsynth.tasks.redo import redo as make_again
 
     record = read_record(image)
     check_out(record, out)
+    if is_video(record):
+        return redo_video(common, record, photos or [], out, checkpoint)
     inputs = read_inputs(photos or [], mask)
     check_photos(record, inputs.photos)
     model = open_recorded(common, record, checkpoint)
@@ -64,11 +66,25 @@ def redo(
         put(write_image(out, result.image, result.record, result.icc))
 
 
+def redo_video(common: Common, record: Record, clips: list[Path], out: Path, checkpoint: str | None) -> None:
+    from imgsynth.imaging.clips import read_clip
+    from imgsynth.tasks.redo import check_photos
+    from imgsynth.tasks.redo import redo_video as make_again
+
+    opened = [read_clip(path) for path in clips]
+    check_photos(record, opened)
+    model = open_recorded(common, record, checkpoint)
+    say_differences(model, record)
+    write_film(out, make_again(model, record, opened[0]))
+
+
 def check_out(record: Record, out: Path) -> None:
     """Refuses a name of the wrong kind before anything is loaded."""
+    from imgsynth.tasks.redo import is_video
+
     request = record.get("request")
     one_frame = isinstance(request, dict) and "frame" in request
-    if record["task"] == "interpolate" and not one_frame:
+    if (record["task"] == "interpolate" or is_video(record)) and not one_frame:
         check_video_name(out)
     else:
         check_ending(out, PICTURES)

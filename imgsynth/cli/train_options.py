@@ -33,6 +33,7 @@ RECIPE_OPTIONS = {
     "adversarial": ("W", "vae, inpaint: weight of a discriminator's verdict; 0 for none."),
     "norm": ("NAME", "cyclegan: instance or none, of a ResNet."),
     "upsampling": ("NAME", "cyclegan: transposed or nearest, of a ResNet."),
+    "levels": ("N", "cyclegan: how often a U-Net halves its pictures."),
     "cycle": ("W", "cyclegan: weight of coming back to the original."),
     "identity": ("W", "cyclegan: weight of leaving alone what is in the domain already."),
     "judged": ("N", "cyclegan: pictures that the discriminators see for one that the generators learn from."),

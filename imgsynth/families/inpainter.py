@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from imgsynth.families.model import Model
+from imgsynth.imaging.regions import widest_square
 
 # What a network of one size sees at least, as a multiple of the hole's height and width.
 SURROUNDINGS = 1.5
@@ -19,16 +21,19 @@ class Inpainter(Model):
     offers = ("inpaint",)
 
     @torch.inference_mode()
-    def inpaint(self, photos: Tensor, masks: Tensor) -> Tensor:
+    def inpaint(self, photos: Tensor, masks: Tensor, most: int | None = None) -> Tensor:
         """The prediction for the whole picture; compositing is the caller's.
 
         Args:
             photos: float32 N×3×H×W in [0, 1], any height and width.
             masks: float32 N×1×H×W, 1 = hole.
+            most: pixels that the network sees at once: larger photos are scaled down to that; None: as many
+                as there are.
         """
+        largest = scale_within(photos, most)
         # One at a time: how a photo is filled depends on its own hole, not on its company's.
         pairs = zip(photos.split(1), masks.split(1), strict=True)
-        return torch.cat([self._predict(photo, mask, self.scale_for(mask)) for photo, mask in pairs])
+        return torch.cat([self._predict(p, mask, min(largest, self.scale_for(mask))) for p, mask in pairs])
 
     def scale_for(self, masks: Tensor) -> float:
         """The scale at which the widest part of a hole is no wider than what the network learnt to fill.
@@ -72,6 +77,11 @@ class Inpainter(Model):
         return self.to_unit(native)[..., :height, :width]
 
 
+def scale_within(photos: Tensor, most: int | None) -> float:
+    """The scale at which N×C×H×W has at most `most` pixels a picture."""
+    return 1.0 if most is None else min(1.0, math.sqrt(most / math.prod(photos.shape[-2:])))
+
+
 def surroundings(mask: Tensor, side: int) -> tuple[slice, slice]:
     """Rows and columns of a square around the hole of a 1×1×H×W mask, as far as the picture goes.
 
@@ -82,14 +92,3 @@ def surroundings(mask: Tensor, side: int) -> tuple[slice, slice]:
     ends = zip(spans, mask.shape[-2:], strict=True)
     starts = [max(0, min((span[0] + span[-1] + 1 - side) // 2, length - side)) for span, length in ends]
     return slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)
-
-
-def widest_square(hole: np.ndarray) -> int:
-    """Side of the largest square inside the hole of a bool H×W mask, by halving on an integral image."""
-    integral = np.pad(hole.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    fits, too_large = 0, min(hole.shape) + 1
-    while too_large - fits > 1:
-        k = (fits + too_large) // 2
-        sums = integral[k:, k:] - integral[:-k, k:] - integral[k:, :-k] + integral[:-k, :-k]
-        fits, too_large = (k, too_large) if (sums == k * k).any() else (fits, k)
-    return fits

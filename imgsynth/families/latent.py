@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from imgsynth.architectures.mapping import MappingGenerator
 from imgsynth.errors import BadRequest, TaskNotOffered
 from imgsynth.families.model import Model
 from imgsynth.seeds import LARGEST_SEED
 
 Noise = Sequence[Tensor]
+# Where a latent lies: z, as it is drawn, or w, behind a mapping network.
+Space = Literal["z", "w"]
 
 
 def random_state(seed: int) -> np.random.RandomState:
@@ -50,6 +54,35 @@ class LatentModel(Model):
                 f"{self.identity.id} draws nothing from seeds: it rebuilds photos, so give photos."
             )
         return shape
+
+    @property
+    def space(self) -> Space:
+        """Where pictures are best edited: w, which training disentangles, where there is one; else z."""
+        return "w" if isinstance(self.network, MappingGenerator) else "z"
+
+    def shape_in(self, space: Space) -> tuple[int, ...]:
+        """Shape of one latent in either space.
+
+        Raises:
+            TaskNotOffered: the model has no latents of a fixed shape.
+            BadRequest: the model has no w.
+        """
+        return self.latent_shape if space == "z" else tuple(self.mapping_network.w_mean.shape)
+
+    def centre(self, space: Space) -> Tensor:
+        """What truncation leads to, on the CPU: the mean of w, or 0 for all of z."""
+        return torch.zeros(()) if space == "z" else self.mapping_network.w_mean.cpu()
+
+    @property
+    def mapping_network(self) -> MappingGenerator:
+        """The network, as one that maps z to w.
+
+        Raises:
+            BadRequest: it is none.
+        """
+        if not isinstance(self.network, MappingGenerator):
+            raise BadRequest(f"{self.identity.id} has no latents of the kind w; give one of the kind z.")
+        return self.network
 
     @property
     def classes(self) -> int:
@@ -91,34 +124,88 @@ class LatentModel(Model):
         standard_normal(state, self.latent_shape)
         return [standard_normal(state, (1, *shape)) for shape in self.noise_shapes]
 
+    @torch.inference_mode()
+    def styles(self, z: Tensor) -> Tensor:
+        """z, float32 N×latent_shape → w, float32 N×w_dim on the CPU, before truncation.
+
+        Raises:
+            BadRequest: the model has no w.
+        """
+        mapping = self.mapping_network.mapping
+        parts = []
+        for rows in z.flatten(1).split(self.batch):
+            with self.running():
+                w = mapping(padded(rows, self.batch - len(rows)).to(self.device))
+            parts.append(w[: len(rows)].float().cpu())
+        return torch.cat(parts)
+
+    @contextmanager
+    def running_exactly(self) -> Iterator[None]:
+        """As `running`, in float32 whatever the precision: for what is measured or optimised."""
+        with self.running(), torch.autocast(self.device.type, enabled=False):
+            yield
+
     def decode(self, z: Tensor, **conditions: Any) -> Tensor:
         """Latents on the device → native pictures."""
         return self.network(z, **conditions)
 
+    def conditions(self, labels: Sequence[int], noise: Noise = ()) -> dict[str, Any]:
+        """What the network takes besides latents: classes and noise maps, on the device."""
+        given: dict[str, Any] = {}
+        if self.classes:
+            given["labels"] = torch.tensor(list(labels)).to(self.device)
+        if noise:
+            given["noise"] = [m.to(self.device) for m in noise]
+        return given
+
+    def native(
+        self, latents: Tensor, conditions: dict[str, Any], psi: float = 1.0, space: Space = "z"
+    ) -> Tensor:
+        """Latents of either space on the device → native pictures; gradients reach the latents.
+
+        Args:
+            conditions: from `conditions`, for as many pictures.
+        """
+        if space == "w":
+            return self.mapping_network.from_w(latents, psi, **conditions)
+        if self.architecture.truncation == "network":
+            return self.decode(latents, psi=psi, **conditions)
+        return self.decode(latents * psi, **conditions)
+
     @torch.inference_mode()
     def render(
-        self, z: Tensor, psi: float = 1.0, labels: Sequence[int] | None = None, noise: Noise | None = None
+        self,
+        z: Tensor,
+        psi: float = 1.0,
+        labels: Sequence[int] | None = None,
+        noise: Noise | None = None,
+        space: Space = "z",
     ) -> Tensor:
         """Latents → float32 N×3×H×W in [0, 1].
 
         Args:
-            z: float32 N×latent_shape.
+            z: float32 N×latent_shape, or N×w_dim where `space` says so.
             psi: truncation: latents move towards their mean (Marchesi 2017; Karras et al. 2019;
                 Brock et al. 2019).
             labels: a class for each latent, where the model knows classes; the first one if unsaid.
             noise: from `noise`, where the model uses any; the maps of seed 0 if unsaid, so that a walk
                 does not flicker.
+            space: "w" for latents that have passed the mapping network already (see `styles`).
 
         Raises:
-            BadRequest: there is no such class.
+            BadRequest: there is no such class, or no w.
         """
         labels = self.checked_labels(labels, len(z))
-        maps = [m.expand(len(z), -1, -1, -1) for m in self.noise([0])] if noise is None else noise
+        maps = self.still_noise(len(z)) if noise is None else noise
         parts = []
         for start in range(0, len(z), self.batch):
             rows = slice(start, start + self.batch)
-            parts.append(self._render_padded(z[rows], psi, labels[rows], [m[rows] for m in maps]))
+            parts.append(self._render_padded(z[rows], psi, labels[rows], [m[rows] for m in maps], space))
         return torch.cat(parts)
+
+    def still_noise(self, count: int) -> list[Tensor]:
+        """The noise maps of seed 0 for every picture; none where unused."""
+        return [m.expand(count, -1, -1, -1) for m in self.noise([0])]
 
     def checked_labels(self, labels: Sequence[int] | None, count: int) -> list[int]:
         """One class for each latent.
@@ -135,19 +222,13 @@ class LatentModel(Model):
                 raise BadRequest(f"{self.identity.id} knows classes 0 to {self.classes - 1}, not {label}.")
         return list(labels)
 
-    def _render_padded(self, z: Tensor, psi: float, labels: Sequence[int], noise: Noise) -> Tensor:
+    def _render_padded(
+        self, z: Tensor, psi: float, labels: Sequence[int], noise: Noise, space: Space
+    ) -> Tensor:
         missing = self.batch - len(z)
-        conditions: dict[str, Any] = {}
-        if self.architecture.truncation == "network":
-            conditions["psi"] = psi
-        else:
-            z = z * psi
-        if self.classes:
-            conditions["labels"] = torch.tensor([*labels, *([0] * missing)]).to(self.device)
-        if noise:
-            conditions["noise"] = [padded(m, missing).to(self.device) for m in noise]
+        conditions = self.conditions([*labels, *([0] * missing)], [padded(m, missing) for m in noise])
         with self.running():
-            native = self.decode(padded(z, missing).to(self.device), **conditions)
+            native = self.native(padded(z, missing).to(self.device), conditions, psi, space)
         return self.to_unit(native)[: len(z)]
 
 

@@ -1,10 +1,11 @@
-"""Masks: bool H×W arrays, True = hole. Reading, checking, growing, feathering, and drawing random ones."""
+"""Masks: bool H×W arrays, True = hole. Read, painted, grown, feathered, shown, or drawn at random."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from collections.abc import Callable
+from io import BytesIO
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -14,6 +15,8 @@ from imgsynth.imaging.read import Source, open_upright
 
 _ASPECT_TOLERANCE = 0.01
 _BAND_ROWS = 64
+_HALF_PAINTED = 128  # of 255: where a brush covers at least half of a pixel, the pixel is painted
+_TINT = (225, 29, 72)
 
 Draw = Callable[[ImageDraw.ImageDraw, int, int, np.random.RandomState, float], None]
 
@@ -79,6 +82,70 @@ def mask_sha256(mask: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(mask, dtype=bool).view(np.uint8).data).hexdigest()
 
 
+def brush_mask(layer: Image.Image, size: tuple[int, int]) -> np.ndarray:
+    """What was painted on a transparent layer that was shown over the photo, at the photo's size.
+
+    Args:
+        layer: with alpha; painted is what is more than half opaque. It may be smaller than the photo.
+        size: (width, height) of the photo.
+    """
+    alpha = layer.convert("RGBA").getchannel("A").resize(size, Image.Resampling.BILINEAR)
+    painted: np.ndarray = np.asarray(alpha) >= _HALF_PAINTED
+    return painted
+
+
+def add_to_mask(mask: np.ndarray, painted: np.ndarray) -> np.ndarray:
+    """The hole with what a brush painted.
+
+    Raises:
+        BadMask: the two have not one size.
+    """
+    _check_same_size(mask, painted)
+    return mask | painted
+
+
+def take_from_mask(mask: np.ndarray, painted: np.ndarray) -> np.ndarray:
+    """The hole without what an eraser painted.
+
+    Raises:
+        BadMask: the two have not one size.
+    """
+    _check_same_size(mask, painted)
+    return mask & ~painted
+
+
+def invert_mask(mask: np.ndarray) -> np.ndarray:
+    """Hole and surroundings exchanged."""
+    return ~mask.astype(bool, copy=False)
+
+
+def encode_mask(mask: np.ndarray) -> bytes:
+    """A PNG of two colours, white the hole, which `read_mask` reads as the same mask."""
+    buffer = BytesIO()
+    mask_image(mask).convert("1", dither=Image.Dither.NONE).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def tinted(
+    pixels: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int] = _TINT, strength: float = 0.5
+) -> np.ndarray:
+    """A photo that shows where its hole is: a colour laid over the hole.
+
+    Args:
+        pixels: uint8 H×W×3.
+        mask: bool H×W.
+        colour: RGB, 0 to 255.
+        strength: 0 shows the photo, 1 the colour alone.
+
+    Returns:
+        uint8 H×W×3, a copy.
+    """
+    shown = pixels.copy()
+    under = pixels[mask].astype(np.float32)
+    shown[mask] = np.rint(under + (np.array(colour, np.float32) - under) * np.float32(strength))
+    return shown
+
+
 def mask_image(mask: np.ndarray) -> Image.Image:
     """Grey Pillow image: hole 255, keep 0."""
     return Image.fromarray(mask.astype(np.uint8) * np.uint8(255))
@@ -130,6 +197,15 @@ def _fitted(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
             "draw the mask on the photo itself, or give both the same shape."
         )
     return _not_zero(mask_image(mask).resize(size, Image.Resampling.NEAREST))
+
+
+def _check_same_size(mask: np.ndarray, painted: np.ndarray) -> None:
+    if mask.shape != painted.shape:
+        (height, width), (own_height, own_width) = mask.shape, painted.shape
+        raise BadMask(
+            f"The mask is {width} × {height} pixels but what was painted {own_width} × {own_height}; "
+            "paint on the same photo."
+        )
 
 
 def _check_not_negative(pixels: int, name: str) -> None:

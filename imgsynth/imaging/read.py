@@ -27,6 +27,9 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_BYTES = 32
 
+# A profile for RGB describes what these become; pictures of other modes are converted to other colours.
+_RGB_MODES = ("RGB", "RGBA", "RGBa", "P", "PA")
+
 _TURN_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -38,12 +41,29 @@ _TURN_UPRIGHT = {
 }
 
 _NOTE_FIRST = "Only the first of the file's pictures is used."
-_NOTE_16_BIT = "Its 16-bit values were reduced to 8 bits."
+_NOTE_16_BIT = "Its 16-bit values were reduced to 8 bits, for only grey without transparency can keep them."
+_NOTE_16_BIT_GREY = (
+    "Networks see its 16-bit grey as 8 bits: filling a hole keeps all 16 bits around it, "
+    "everything else gives 8-bit pictures."
+)
 _NOTE_STRETCHED = "Its values were stretched from their own range to 0–255."
 _NOTE_CMYK_PROFILE = "Its print colours (CMYK) were converted to RGB with its own colour profile."
 _NOTE_CMYK_PLAIN = "Its print colours (CMYK) were converted to RGB without a colour profile and may look off."
 _NOTE_NO_PROFILE = "Its colour profile could not be read and was left out."
 _NOTE_NO_EXIF = "Its EXIF data is damaged, so it may not stand upright."
+
+
+@dataclass(frozen=True, eq=False)
+class Grey16:
+    """A 16-bit grey picture as its file has it.
+
+    Attributes:
+        values: uint16 H×W, upright.
+        icc: the file's ICC profile where it is one for grey, else None.
+    """
+
+    values: np.ndarray
+    icc: bytes | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +77,7 @@ class Photo:
         name: stem of the file, without a path.
         sha256: of the upright pixels as H×W×3 bytes, or H×W×4 with alpha.
         notes: plain sentences on what was changed in decoding, to show to a person.
+        grey16: what `pixels` are the high bytes of, where the file is 16-bit grey without transparency.
     """
 
     pixels: np.ndarray
@@ -65,6 +86,7 @@ class Photo:
     name: str
     sha256: str
     notes: tuple[str, ...]
+    grey16: Grey16 | None = None
 
     @property
     def width(self) -> int:
@@ -112,9 +134,10 @@ def read_photo(source: Source, name: str | None = None) -> Photo:
             pixels, alpha = _rgb_and_alpha(upright)
         except Exception as error:  # Pillow's conversions raise many kinds, none of them promised
             raise BadImage(f"{upright.what} has colours of a kind we cannot read; save it as RGB.") from error
-        icc = _rgb_profile(upright)
+        icc = _profile(upright, "RGB") if upright.image.mode in _RGB_MODES else None
+        grey16 = _grey16(upright)
         sha256 = hashlib.sha256(_with_alpha(pixels, alpha).data).hexdigest()
-        return Photo(pixels, alpha, icc, _stem(source, name), sha256, tuple(upright.notes))
+        return Photo(pixels, alpha, icc, _stem(source, name), sha256, tuple(upright.notes), grey16)
 
 
 @contextmanager
@@ -239,14 +262,24 @@ def _rgb_and_alpha(upright: Upright) -> tuple[np.ndarray, np.ndarray | None]:
 def _eight_bit(upright: Upright) -> Image.Image:
     """Brings deeper grey to 8 bits; 16 bits lose the low byte, as decoders do for colour."""
     image = upright.image
-    ppm_16_bit = image.mode == "I" and image.format == "PPM"
-    if upright.deep or ppm_16_bit:
-        upright.notes.append(_NOTE_16_BIT)
-    if image.mode.startswith("I;16") or ppm_16_bit:
+    if _is_grey16(image):
+        upright.notes.append(_NOTE_16_BIT_GREY)
         return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
+    if upright.deep:
+        upright.notes.append(_NOTE_16_BIT)
     if image.mode in ("I", "F"):
         return Image.fromarray(_stretched(np.asarray(image).astype(np.float64), upright.notes))
     return image
+
+
+def _is_grey16(image: Image.Image) -> bool:
+    return image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
+
+
+def _grey16(upright: Upright) -> Grey16 | None:
+    if not _is_grey16(upright.image):
+        return None
+    return Grey16(np.asarray(upright.image).astype(np.uint16), _profile(upright, "GRAY"))
 
 
 def _stretched(values: np.ndarray, notes: list[str]) -> np.ndarray:
@@ -272,14 +305,14 @@ def _from_cmyk(image: Image.Image, notes: list[str]) -> Image.Image:
     return image.convert("RGB") if converted is None else converted
 
 
-def _rgb_profile(upright: Upright) -> bytes | None:
-    """The embedded profile where it still describes the pixels: file and profile are both RGB."""
+def _profile(upright: Upright, space: str) -> bytes | None:
+    """The embedded profile where it describes colours of the space: "RGB" or "GRAY"."""
     icc = upright.image.info.get("icc_profile")
-    if not isinstance(icc, bytes) or not icc or upright.image.mode not in ("RGB", "RGBA", "RGBa", "P", "PA"):
+    if not isinstance(icc, bytes) or not icc:
         return None
     try:
-        space = ImageCms.ImageCmsProfile(BytesIO(icc)).profile.xcolor_space
+        found = ImageCms.ImageCmsProfile(BytesIO(icc)).profile.xcolor_space
     except (OSError, TypeError, ValueError, ImageCms.PyCMSError):
         upright.notes.append(_NOTE_NO_PROFILE)
         return None
-    return icc if space.strip() == "RGB" else None
+    return icc if found.strip() == space else None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,13 +22,50 @@ from PIL import Image
 from imgsynth.errors import BadImage, BadRequest
 from imgsynth.imaging._files import disk_errors, part_beside, spoken_name, write_whole
 from imgsynth.imaging.record import RECORD_FILE, Record, dump_record, exif_with_record
-from imgsynth.imaging.write import Job, encode_all
+from imgsynth.imaging.write import Job, encode_all, on_white
 
 MAX_FPS = 240
 _SHORTEST_SIDE = 256  # players and hardware decoders refuse smaller videos, or show them as a stamp
 _LONGEST_ENLARGED = 4096  # a strip of few rows is not blown up beyond what decoders take
 _BT709 = 1  # of matrix, transfer and primaries alike; stated, for browsers else guess it from the size
 _LIMITED_RANGE = 1
+
+
+@dataclass(frozen=True)
+class Pace:
+    """When frames are shown.
+
+    Attributes:
+        rate: frames per second, on average.
+        durations: seconds for each frame, at least as many as there are frames; None: all alike.
+        plays: how often an animated picture is shown; 0 is without end.
+        enlarged: whether small frames are made larger for a film.
+    """
+
+    rate: Fraction
+    durations: Sequence[Fraction] | None = None
+    plays: int = 0
+    enlarged: bool = False
+
+    @classmethod
+    def of(cls, durations: Sequence[Fraction], plays: int = 0) -> Pace:
+        """The pace of frames that last so long, at least one."""
+        if len(set(durations)) == 1:
+            return cls(1 / durations[0], plays=plays)
+        return cls(len(durations) / sum(durations, Fraction()), durations, plays)
+
+    @property
+    def tick(self) -> Fraction:
+        """The unit of a film's times: a frame, or the 90 kHz of broadcasting where frames differ."""
+        return 1 / self.rate if self.durations is None else Fraction(1, 90_000)
+
+    def ends(self) -> Iterator[Fraction]:
+        """When each frame ends, in seconds."""
+        each = itertools.repeat(1 / self.rate) if self.durations is None else self.durations
+        return itertools.accumulate(each)
+
+    def starts(self) -> Iterator[Fraction]:
+        return itertools.chain([Fraction()], self.ends())
 
 
 class _Film(NamedTuple):
@@ -70,7 +109,20 @@ def write_video(path: str | Path, frames: Iterable[Image.Image], fps: int, recor
     write = _writer(path)
     if not 1 <= fps <= MAX_FPS:
         raise BadRequest(f"{fps} frames per second cannot be written; choose 1 to {MAX_FPS}.")
-    return write(path, _of_one_size(frames), fps, record)
+    return write(path, _of_one_size(frames), Pace(Fraction(fps), enlarged=True), record)
+
+
+def write_clip(path: str | Path, frames: Iterable[Image.Image], pace: Pace, record: Record) -> int:
+    """As `write_video`, at a pace of its own and at the frames' own size, but for sides made even for films.
+
+    `.gif` and `.webp` keep transparency; films show what is transparent as white. `frames` may end early.
+
+    Raises:
+        BadRequest: as `write_video`.
+        Whatever `frames` raises.
+    """
+    path = Path(path)
+    return _writer(path)(path, _of_one_size(frames), pace, record)
 
 
 def count_frames(path: str | Path) -> int:
@@ -92,7 +144,7 @@ def count_frames(path: str | Path) -> int:
         raise BadImage(f"{spoken_name(path)} is no video we can open.") from error
 
 
-_Write = Callable[[Path, Iterator[Image.Image], int, Record], int]
+_Write = Callable[[Path, Iterator[Image.Image], Pace, Record], int]
 
 
 def _writer(path: Path) -> _Write:
@@ -114,18 +166,18 @@ def _of_one_size(frames: Iterable[Image.Image]) -> Iterator[Image.Image]:
         size = size or frame.size
         if frame.size != size:
             raise BadRequest("The frames of a video must all have the same size.")
-        yield frame.convert("RGB")
+        yield frame if frame.mode == "RGBA" else frame.convert("RGB")
     if size is None:
         raise BadRequest("A video needs at least one frame.")
 
 
-def _write_film(path: Path, frames: Iterator[Image.Image], fps: int, record: Record) -> int:
+def _write_film(path: Path, frames: Iterator[Image.Image], pace: Pace, record: Record) -> int:
     comment = dump_record(record)
     part = part_beside(path)
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        count = _encode_film(part, path, frames, fps, comment)
+        count = _encode_film(part, path, frames, pace, comment)
         with disk_errors(path):
             part.replace(path)
         return count
@@ -133,7 +185,7 @@ def _write_film(path: Path, frames: Iterator[Image.Image], fps: int, record: Rec
         part.unlink(missing_ok=True)
 
 
-def _encode_film(part: Path, path: Path, frames: Iterator[Image.Image], fps: int, comment: str) -> int:
+def _encode_film(part: Path, path: Path, frames: Iterator[Image.Image], pace: Pace, comment: str) -> int:
     """Encodes into `part`; `path` tells the format and is what sentences name."""
     film = _FILMS[path.suffix.lower()]
     first = next(frames)  # before the file is opened, for it may raise; the size is needed too
@@ -141,11 +193,12 @@ def _encode_film(part: Path, path: Path, frames: Iterator[Image.Image], fps: int
         container = av.open(str(part), "w", format=film.muxer, container_options=film.muxer_options)
     with container:
         container.metadata["comment"] = comment
-        stream = _add_stream(container, film, _film_pixels(first), fps)
+        stream = _add_stream(container, film, _film_pixels(first, pace.enlarged), pace)
         count = 0
-        for frame in itertools.chain([first], frames):  # outside film_errors: its errors are the caller's
+        # Frames are drawn outside film_errors: their errors are the caller's.
+        for frame, start in zip(itertools.chain([first], frames), pace.starts(), strict=False):
             with _film_errors(path):
-                container.mux(stream.encode(_film_frame(frame, count)))
+                container.mux(stream.encode(_film_frame(frame, start, pace)))
             count += 1
         with _film_errors(path):
             container.mux(stream.encode(None))
@@ -163,54 +216,62 @@ def _film_errors(path: Path) -> Iterator[None]:
             raise BadRequest("These frames could not be encoded as a video; use smaller ones.") from error
 
 
-def _add_stream(container: OutputContainer, film: _Film, pixels: np.ndarray, fps: int) -> VideoStream:
-    stream = container.add_stream(film.codec, rate=fps, options=film.codec_options)
+def _add_stream(container: OutputContainer, film: _Film, pixels: np.ndarray, pace: Pace) -> VideoStream:
+    stream = container.add_stream(film.codec, rate=pace.rate, options=film.codec_options)
     assert isinstance(stream, VideoStream)  # the codecs of _FILMS are all video
     stream.height, stream.width = pixels.shape[:2]
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context
+    context.time_base = pace.tick
     context.colorspace = context.color_primaries = context.color_trc = _BT709
     context.color_range = _LIMITED_RANGE
     return stream
 
 
-def _film_pixels(image: Image.Image) -> np.ndarray:
+def _film_pixels(image: Image.Image, enlarged: bool) -> np.ndarray:
     """uint8 H×W×3 of a size that players take: small frames enlarged by a whole factor, sides made even."""
+    image = on_white(image)
     factor = min(math.ceil(_SHORTEST_SIDE / min(image.size)), _LONGEST_ENLARGED // max(image.size))
-    if factor > 1:
+    if enlarged and factor > 1:
         image = image.resize((image.width * factor, image.height * factor), Image.Resampling.BICUBIC)
     pixels = np.asarray(image)
     return np.pad(pixels, ((0, image.height % 2), (0, image.width % 2), (0, 0)), mode="edge")
 
 
-def _film_frame(image: Image.Image, index: int) -> av.VideoFrame:
-    frame = av.VideoFrame.from_ndarray(_film_pixels(image), "rgb24").reformat(
+def _film_frame(image: Image.Image, start: Fraction, pace: Pace) -> av.VideoFrame:
+    frame = av.VideoFrame.from_ndarray(_film_pixels(image, pace.enlarged), "rgb24").reformat(
         format="yuv420p",
         dst_colorspace=_BT709,
         dst_color_range=_LIMITED_RANGE,
         dst_color_trc=_BT709,
         dst_color_primaries=_BT709,
     )
-    frame.pts = index
+    frame.time_base, frame.pts = pace.tick, round(start / pace.tick)
     return frame
 
 
-def _write_webp(path: Path, frames: Iterator[Image.Image], fps: int, record: Record) -> int:
+def _write_webp(path: Path, frames: Iterator[Image.Image], pace: Pace, record: Record) -> int:
     exif = exif_with_record(record)
     pictures = list(frames)
-    data = _animation(pictures, "WEBP", duration=1000 / fps, loop=0, lossless=True, quality=50, exif=exif)
-    write_whole(path, data)
+    ends = [float(1000 * end) for end in itertools.islice(pace.ends(), len(pictures))]
+    durations = [end - start for start, end in itertools.pairwise([0.0, *ends])]
+    options = {"loop": pace.plays, "lossless": True, "quality": 50, "exif": exif}
+    write_whole(path, _animation(pictures, "WEBP", duration=durations, **options))
     return len(pictures)
 
 
-def _write_gif(path: Path, frames: Iterator[Image.Image], fps: int, record: Record) -> int:
+def _write_gif(path: Path, frames: Iterator[Image.Image], pace: Pace, record: Record) -> int:
     comment = dump_record(record)
-    pictures = [frame.quantize(256) for frame in frames]
-    ends = [round(100 * (index + 1) / fps) for index in range(len(pictures))]
+    pictures = [frame if frame.mode == "RGBA" else frame.quantize(256) for frame in frames]
+    ends = [round(100 * end) for end in itertools.islice(pace.ends(), len(pictures))]
     # Rounded by when each ends, so that errors do not add up; browsers slow down anything under 2/100 s.
     durations = [max(2, end - start) * 10 for start, end in itertools.pairwise([0, *ends])]
-    data = _animation(pictures, "GIF", duration=durations, loop=0, comment=comment)
-    write_whole(path, data)
+    options: dict[str, Any] = {"duration": durations, "comment": comment}
+    if pace.plays != 1:  # the format counts repetitions, and says nothing where there are none
+        options["loop"] = max(0, pace.plays - 1)
+    if any(picture.mode == "RGBA" for picture in pictures):
+        options["disposal"] = 2  # else a frame would show through the holes of the next
+    write_whole(path, _animation(pictures, "GIF", **options))
     return len(pictures)
 
 
@@ -223,7 +284,7 @@ def _animation(pictures: list[Image.Image], kind: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _write_folder(path: Path, frames: Iterator[Image.Image], fps: int, record: Record) -> int:
+def _write_folder(path: Path, frames: Iterator[Image.Image], pace: Pace, record: Record) -> int:
     text = dump_record(record)
     # Inside a folder that exists, since what is beside it may be another disk or not ours to write.
     part = path / part_beside(path / "frames").name if path.is_dir() else part_beside(path)

@@ -9,10 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, PngImagePlugin
 
 from imgsynth.errors import BadRequest
 from imgsynth.imaging._files import spoken_name, write_whole
+from imgsynth.imaging.masks import encode_mask
 from imgsynth.imaging.record import RECORD_KEY, Record, dump_record, exif_with_record
 
 Job = tuple[Path, Image.Image, Record, bytes | None]
@@ -20,6 +22,8 @@ Job = tuple[Path, Image.Image, Record, bytes | None]
 # Up to three times as quick as Pillow's own choice (6), for files that are a few per cent larger at most.
 _PNG_EFFORT = 4
 _JPEG_QUALITY = 95
+_MODES = ("L", "RGB", "RGBA")
+_PNG_MODES = (*_MODES, "I;16")
 _WORKERS = min(8, os.cpu_count() or 1)
 
 
@@ -45,7 +49,7 @@ def encode_png(image: Image.Image, record: Record, icc: bytes | None = None) -> 
     """PNG bytes, lossless, with the record as iTXt chunk `imgsynth` before the pixels.
 
     Args:
-        image: L, RGB or RGBA; other modes are converted. Its own metadata is left out.
+        image: L, I;16, RGB or RGBA; other modes are converted. Its own metadata is left out.
         record: what made it; JSON values only.
         icc: the colour profile that describes the pixels, where it is not sRGB.
 
@@ -54,12 +58,16 @@ def encode_png(image: Image.Image, record: Record, icc: bytes | None = None) -> 
     """
     text = PngImagePlugin.PngInfo()
     text.add_itxt(RECORD_KEY, dump_record(record))
-    return _saved(_bare(image), "PNG", pnginfo=text, compress_level=_PNG_EFFORT, icc_profile=icc)
+    return _saved(_bare(image, _PNG_MODES), "PNG", pnginfo=text, compress_level=_PNG_EFFORT, icc_profile=icc)
 
 
 def encode_webp(image: Image.Image, record: Record, icc: bytes | None = None) -> bytes:
-    """WebP bytes, lossless, with the record in EXIF UserComment; arguments and errors as `encode_png`."""
+    """WebP bytes, lossless but for 16-bit grey, which becomes 8-bit RGB; the record is in EXIF UserComment.
+
+    Arguments and errors as `encode_png`.
+    """
     exif = exif_with_record(record)
+    icc = None if image.mode == "I;16" else icc  # one for grey describes no RGB
     return _saved(_bare(image), "WEBP", lossless=True, exact=True, exif=exif, icc_profile=icc)
 
 
@@ -70,7 +78,7 @@ def encode_jpeg(image: Image.Image, record: Record, icc: bytes | None = None) ->
         BadRequest: the record is longer than the 64 kB that EXIF can hold in a JPEG.
     """
     exif = exif_with_record(record)
-    flat = _on_white(_bare(image))
+    flat = on_white(_bare(image))
     return _saved(flat, "JPEG", quality=_JPEG_QUALITY, subsampling=0, exif=exif, icc_profile=icc)
 
 
@@ -100,6 +108,18 @@ def write_image(path: str | Path, image: Image.Image, record: Record, icc: bytes
     return write_whole(path, encode(image, record, icc))
 
 
+def write_mask(path: str | Path, mask: np.ndarray) -> Path:
+    """Writes a bool H×W mask as a PNG that `read_mask` reads as the same mask.
+
+    Raises:
+        BadRequest: an ending other than .png; or the disk refused.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise BadRequest(f"{spoken_name(path, 'The mask')} cannot be written; let the name end in .png.")
+    return write_whole(path, encode_mask(mask))
+
+
 def encode_all(jobs: Iterable[Job]) -> Generator[Path, None, None]:
     """Writes pictures in parallel and yields their paths in the order given, each as soon as it is on disk.
 
@@ -126,9 +146,11 @@ def encode_all(jobs: Iterable[Job]) -> Generator[Path, None, None]:
                 wait([future])
 
 
-def _bare(image: Image.Image) -> Image.Image:
+def _bare(image: Image.Image, modes: tuple[str, ...] = _MODES) -> Image.Image:
     """Without metadata, which Pillow's writers would carry over unasked (comments, transparency, XMP)."""
-    if image.mode not in ("L", "RGB", "RGBA"):
+    if image.mode == "I;16" and image.mode not in modes:
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))  # Pillow's own would clip at 255
+    if image.mode not in modes:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if image.info:
         image = image.copy()
@@ -136,7 +158,7 @@ def _bare(image: Image.Image) -> Image.Image:
     return image
 
 
-def _on_white(image: Image.Image) -> Image.Image:
+def on_white(image: Image.Image) -> Image.Image:
     if image.mode != "RGBA":
         return image
     ground = Image.new("RGB", image.size, "white")

@@ -13,12 +13,14 @@ from torchvision.transforms.v2.functional import center_crop
 
 from imgsynth.errors import BadRequest, TaskNotOffered
 from imgsynth.families import Autoencoder, Codec, LatentModel, Model
+from imgsynth.families.latent import Space
 from imgsynth.imaging.read import Photo
 from imgsynth.imaging.record import Record
 from imgsynth.runtime.device import memory_guard
+from imgsynth.tasks.latents import Latent, read_latent, space_of
 from imgsynth.tasks.paths import latent_at, positions
 from imgsynth.tasks.pictures import make_record, to_batch, to_images
-from imgsynth.tasks.requests import PHOTO, InterpolateRequest
+from imgsynth.tasks.requests import LATENT, PHOTO, InterpolateRequest
 from imgsynth.tasks.sample import latent_model
 
 # Walks between photos are videos: larger frames would only be slower to draw and to play.
@@ -35,7 +37,7 @@ def interpolate(
 
     Raises:
         TaskNotOffered: the model has no latents, or cannot encode photos.
-        BadRequest: photos and keyframes do not match.
+        BadRequest: photos and keyframes do not match, or a latent is of another model.
     """
     drawer = latent_model(model, "interpolate")
     walk = walk_latents(drawer, request, photos)
@@ -60,15 +62,25 @@ def drawn(model: LatentModel, request: InterpolateRequest, latents: Tensor) -> l
     """The frames at these latents."""
     labels = None if request.label is None else [request.label] * len(latents)
     with memory_guard():
-        return to_images(model.render(latents, psi=request.psi, labels=labels))
+        return to_images(model.render(latents, psi=request.psi, labels=labels, space=walk_space(request)))
 
 
 def walk_latents(model: LatentModel, request: InterpolateRequest, photos: Sequence[Photo]) -> Tensor:
-    """The latents of all frames, float32 frames×latent_shape, computed in float64."""
-    points = keyframe_latents(model, request, photos).double().numpy()
+    """The latents of all frames, float32 frames×numbers, computed in float64.
+
+    In w, lengths and angles are those around its mean, where the origin of z lies.
+    """
+    centre = model.centre(walk_space(request)).double().numpy()
+    points = keyframe_latents(model, request, photos).double().numpy() - centre
     places = positions(len(points), request.frames, request.loop)
     latents = np.stack([latent_at(points, float(p), request.path, request.loop) for p in places])
-    return torch.from_numpy(latents).float()
+    return torch.from_numpy(latents + centre).float()
+
+
+def walk_space(request: InterpolateRequest) -> Space:
+    """A walk passes through w where one of its keyframes lies there: there is no way back to z."""
+    texts = [k for k in request.keyframes if isinstance(k, str) and k.startswith(LATENT)]
+    return "w" if any(space_of(text) == "w" for text in texts) else "z"
 
 
 def keyframe_latents(model: LatentModel, request: InterpolateRequest, photos: Sequence[Photo]) -> Tensor:
@@ -79,10 +91,20 @@ def keyframe_latents(model: LatentModel, request: InterpolateRequest, photos: Se
         raise TaskNotOffered(
             f"{model.identity.id} cannot take photos as keyframes; use seeds, or an autoencoder."
         )
-    seeds = [int(k) for k in request.keyframes if k != PHOTO]
-    drawn_latents = iter(model.latents(seeds) if seeds else ())
     encoded_photos = iter(encoded(model, photos))
-    return torch.stack([next(encoded_photos if k == PHOTO else drawn_latents) for k in request.keyframes])
+    latents = [
+        Latent("z", next(encoded_photos)) if k == PHOTO else keyframe_latent(model, k)
+        for k in request.keyframes
+    ]
+    in_w = walk_space(request) == "w"
+    return torch.stack([(latent.in_w(model) if in_w else latent).values for latent in latents])
+
+
+def keyframe_latent(model: LatentModel, keyframe: int | str) -> Latent:
+    """The latent of a seed, or of a text."""
+    if isinstance(keyframe, str):
+        return read_latent(model, keyframe)
+    return Latent("z", model.latents([keyframe])[0])
 
 
 def encoded(model: LatentModel, photos: Sequence[Photo]) -> list[Tensor]:

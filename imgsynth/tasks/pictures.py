@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from imgsynth.families import Model
-from imgsynth.imaging.read import Photo
+from imgsynth.imaging.read import Photo, read_photo
 from imgsynth.imaging.record import RECORD_KEY, Record
 from imgsynth.version import VERSION
 
@@ -22,16 +22,25 @@ class Picture:
     """A finished picture.
 
     Attributes:
-        image: RGB or RGBA.
+        image: RGB or RGBA; I;16 for a 16-bit grey photo of which only a part was changed.
         record: what made it.
         name: a file name without ending.
         icc: colour profile to be embedded, where the photo had one.
+        notes: plain sentences on what became of the photo when it was read, to show to a person.
     """
 
     image: Image.Image
     record: Record
     name: str
     icc: bytes | None = None
+    notes: tuple[str, ...] = ()
+
+
+def as_photo(picture: Picture) -> Photo:
+    """A result to go on from: the photo that its lossless file would be read as."""
+    image = picture.image.copy()
+    image.info = {} if picture.icc is None else {"icc_profile": picture.icc}
+    return replace(read_photo(image), name=picture.name)
 
 
 def make_record(
@@ -67,4 +76,9 @@ def to_pixels(batch: Tensor) -> np.ndarray:
 
 def to_batch(photo: Photo) -> Tensor:
     """A photo's pixels → float32 1×3×H×W in [0, 1]."""
-    return torch.from_numpy(photo.pixels.copy()).permute(2, 0, 1)[None].float() / 255
+    return as_batch(photo.pixels)
+
+
+def as_batch(pixels: np.ndarray) -> Tensor:
+    """uint8 H×W×3 → float32 1×3×H×W in [0, 1]."""
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255

@@ -11,21 +11,26 @@ from PIL import Image
 
 from imgsynth.errors import BadImage, BadMask, BadRequest, ChecksumMismatch, NoRecord
 from imgsynth.families import Model
+from imgsynth.imaging.clips import Clip
 from imgsynth.imaging.masks import mask_sha256
 from imgsynth.imaging.read import Photo
 from imgsynth.imaging.record import Record
 from imgsynth.tasks.inpaint import fill_weights, inpaint
 from imgsynth.tasks.interpolate import frame, interpolate, walk_record
+from imgsynth.tasks.outpaint import outpaint
 from imgsynth.tasks.pictures import Picture
 from imgsynth.tasks.requests import (
     InpaintRequest,
     InterpolateRequest,
+    OutpaintRequest,
     SampleRequest,
     TranslateRequest,
     make_request,
 )
+from imgsynth.tasks.round_trip import difference
 from imgsynth.tasks.sample import grid_of, sample
-from imgsynth.tasks.translate import translate
+from imgsynth.tasks.translate import IN_ONE_PIECE, translate
+from imgsynth.tasks.translate_video import Film, translate_video
 
 
 @dataclass(frozen=True)
@@ -91,10 +96,12 @@ def check_checkpoint(model: Model, record: Record) -> None:
         )
 
 
-def check_photos(record: Record, photos: Sequence[Photo]) -> None:
+def check_photos(record: Record, photos: Sequence[Photo | Clip]) -> None:
     wanted = record.get("input_sha256") or []
     if not isinstance(wanted, list):
         raise NoRecord("The record in this file does not say which photos were used.")
+    if not photos and holds_latent(record):
+        return
     if len(photos) != len(wanted):
         raise BadImage(
             f"This picture was made from {len(wanted)} photos and {len(photos)} were given; add them."
@@ -106,8 +113,18 @@ def check_photos(record: Record, photos: Sequence[Photo]) -> None:
             )
 
 
+def holds_latent(record: Record) -> bool:
+    """Whether the record holds what was found from a photo, so that the photo itself is not needed again."""
+    request = record.get("request")
+    return record.get("task") == "sample" and isinstance(request, dict) and "latent" in request
+
+
 def redo_sample(model: Model, record: Record, request: dict[str, Any], inputs: Inputs) -> Picture:
     columns = request.pop("columns", None)
+    if holds_latent(record):
+        found = next(sample(model, make_request(SampleRequest, **request), inputs.photos))
+        found.record["input_sha256"] = record.get("input_sha256") or []
+        return found
     if "seeds" not in request:
         return next(sample(model, make_request(SampleRequest, seeds=[request.pop("seed", None)], **request)))
     made = make_request(SampleRequest, **request)
@@ -129,15 +146,55 @@ def redo_interpolate(model: Model, record: Record, request: dict[str, Any], inpu
 
 
 def redo_translate(model: Model, record: Record, request: dict[str, Any], inputs: Inputs) -> Picture:
-    return translate(model, make_request(TranslateRequest, **request), one_photo(inputs))
+    if "difference" in request:
+        return redo_difference(model, request, inputs)
+    if request.get("video"):
+        raise BadImage("This video was made from another video, not from a photo; give that video.")
+    # Whether memory demands tiles differs from day to day; a record without any was made in one piece.
+    made = make_request(TranslateRequest, **{"tiles": IN_ONE_PIECE, **request})
+    return translate(model, made, one_photo(inputs))
+
+
+def is_video(record: Record) -> bool:
+    """Whether it is of a video or animated picture that was translated frame by frame (see `redo_video`)."""
+    request = record.get("request")
+    return record.get("task") == "translate" and isinstance(request, dict) and bool(request.get("video"))
+
+
+def redo_video(model: Model, record: Record, clip: Clip) -> Film:
+    """Makes a translated video again, frame by frame.
+
+    Raises:
+        ChecksumMismatch: the checkpoint's sha256 is not the record's.
+        BadImage: the clip is not the one that was used.
+        NoRecord: the record is of no translated video.
+    """
+    check_checkpoint(model, record)
+    if not is_video(record):
+        raise NoRecord("The record in this file is not of a video that was translated.")
+    check_photos(record, [clip])
+    values = {name: value for name, value in record["request"].items() if name != "video"}
+    return translate_video(model, make_request(TranslateRequest, **{"tiles": IN_ONE_PIECE, **values}), clip)
+
+
+def redo_difference(model: Model, request: dict[str, Any], inputs: Inputs) -> Picture:
+    amplification = request["difference"]
+    if not isinstance(amplification, int) or not 1 <= amplification <= 255 or len(inputs.photos) != 2:
+        raise NoRecord("The record in this file does not say which two pictures were compared, or how.")
+    return difference(model, inputs.photos[0], inputs.photos[1], amplification)
 
 
 def redo_inpaint(model: Model, record: Record, request: dict[str, Any], inputs: Inputs) -> Picture:
     if inputs.mask is None:
         raise BadMask("This picture was made with a mask; give the same mask with --mask.")
-    made = make_request(InpaintRequest, **request)
+    # What a record does not name was not done when it was written.
+    made = make_request(InpaintRequest, **{"crop": False, "depth": 8, **request})
     check_same_mask(made, record, inputs.mask)
     return inpaint(model, made, one_photo(inputs), inputs.mask)
+
+
+def redo_outpaint(model: Model, record: Record, request: dict[str, Any], inputs: Inputs) -> Picture:
+    return outpaint(model, make_request(OutpaintRequest, **request), one_photo(inputs))
 
 
 def check_same_mask(request: InpaintRequest, record: Record, mask: np.ndarray) -> None:
@@ -164,4 +221,5 @@ MAKERS: dict[str, Maker] = {
     "interpolate": redo_interpolate,
     "translate": redo_translate,
     "inpaint": redo_inpaint,
+    "outpaint": redo_outpaint,
 }

@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from imgsynth.errors import BadRequest
 from imgsynth.seeds import LARGEST_SEED
 
 MOST_SEEDS = 4096
 MOST_FRAMES = 3600
+MOST_EXTENSION = 4096
 PHOTO: Literal["photo"] = "photo"
+LATENT = "latent:"  # what the text of a latent begins with
+LONGEST_LATENT = 90_000  # characters: 2¹⁴ numbers of four bytes, in base64
+MOST_DIRECTIONS = 32
 
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Psi = Annotated[
@@ -29,6 +34,17 @@ Label = Annotated[
     int | None,
     Field(ge=0, description="Class to draw, for checkpoints that know classes; all in turn if unsaid."),
 ]
+
+
+def check_latent(text: str) -> str:
+    if re.fullmatch(rf"{LATENT}[wz]:[A-Za-z0-9+/]+={{0,2}}", text) is None:
+        raise PydanticCustomError("latent", f"should be a latent as text, such as {LATENT}z: and its numbers")
+    return text
+
+
+LatentText = Annotated[str, Field(max_length=LONGEST_LATENT), AfterValidator(check_latent)]
+Deviations = Annotated[float, Field(ge=-10, le=10)]
+DirectionName = Annotated[str, Field(min_length=1, max_length=100)]
 PathKind = Literal["slerp", "lerp", "spline"]
 
 
@@ -39,20 +55,64 @@ class Request(BaseModel):
 
 
 class SampleRequest(Request):
-    """Draws one picture per seed."""
+    """Draws one picture per seed, or the one of a latent."""
 
     seeds: list[Seed] = Field(
-        min_length=1, max_length=MOST_SEEDS, description="One picture is drawn per seed."
+        default_factory=list,
+        min_length=1,
+        max_length=MOST_SEEDS,
+        description="One picture is drawn per seed.",
     )
     psi: Psi = 1.0
     label: Label = None
+    # What older versions did not do; records name what follows only where it was asked for.
+    latent: LatentText | None = Field(
+        default=None,
+        exclude=True,
+        description="A point of latent space in place of seeds, such as the one found from a photo.",
+    )
+    variation_seed: Seed | None = Field(
+        default=None,
+        exclude=True,
+        description="Which variation of each picture: it moves towards this seed's picture.",
+    )
+    variation_amount: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        exclude=True,
+        description="How far a variation goes: 0 is the picture itself, 1 the variation seed's.",
+    )
+    directions: dict[DirectionName, Deviations] = Field(
+        default_factory=dict,
+        max_length=MOST_DIRECTIONS,
+        exclude=True,
+        description="How far to go along named directions of the model, in standard deviations.",
+    )
+
+    @model_validator(mode="after")
+    def check_start(self) -> Self:
+        if bool(self.seeds) == (self.latent is not None):
+            raise PydanticCustomError("start", "should have either seeds or a latent")
+        if self.variation_amount and self.variation_seed is None:
+            raise PydanticCustomError("variation", "should name a variation_seed for its variation_amount")
+        return self
+
+    @property
+    def edits(self) -> dict[str, Any]:
+        """What moves each picture away from its seed or latent, as records name it."""
+        moved = {name: amount for name, amount in self.directions.items() if amount}
+        variation = {"variation_seed": self.variation_seed, "variation_amount": self.variation_amount}
+        return (variation if self.variation_amount else {}) | ({"directions": moved} if moved else {})
 
 
 class InterpolateRequest(Request):
     """Walks through the latents of keyframes."""
 
-    keyframes: list[Seed | Literal["photo"]] = Field(
-        min_length=2, max_length=64, description="Points to pass through: seeds, or photos in their order."
+    keyframes: list[Seed | Literal["photo"] | LatentText] = Field(
+        min_length=2,
+        max_length=64,
+        description="Points to pass through: seeds, photos in their order, or latents as text.",
     )
     frames: int = Field(default=120, ge=2, le=MOST_FRAMES, description="Number of frames in all.")
     path: PathKind = Field(
@@ -65,11 +125,27 @@ class InterpolateRequest(Request):
     label: int | None = Field(default=None, ge=0, description="Class to draw; the first if unsaid.")
 
 
+class InvertRequest(Request):
+    """Looks for the latent whose picture is nearest to a photo."""
+
+    steps: int = Field(default=300, ge=1, le=5000, description="Steps of the search; more come nearer.")
+    seed: Seed = Field(default=0, description="Which random latents the search begins with.")
+    label: int | None = Field(default=None, ge=0, description="Class to look in; the first if unsaid.")
+
+
 class TranslateRequest(Request):
     """Repaints a photo in another style."""
 
     strength: float = Field(
         default=1.0, ge=0, le=1, description="0 keeps the photo, 1 takes the translation."
+    )
+    # What older versions did not do; records name it only where there were tiles.
+    tiles: int | None = Field(
+        default=None,
+        ge=0,
+        le=16384,
+        exclude=True,
+        description="Side of the tiles to work in, in pixels; 0 for one piece; as memory demands if unsaid.",
     )
 
 
@@ -80,6 +156,27 @@ class InpaintRequest(Request):
     feather: int = Field(
         default=0, ge=0, le=256, description="Pixels over which the fill fades into the photo."
     )
+    # What older versions did not do; records name these two only where they matter.
+    crop: bool = Field(
+        default=True,
+        exclude=True,
+        description="Whether a large photo is filled from what lies around each hole, not run whole.",
+    )
+    depth: Literal[8, 16] = Field(
+        default=16, exclude=True, description="Most bits of a grey photo's values to keep outside the hole."
+    )
+
+
+Extension = Annotated[int, Field(ge=0, le=MOST_EXTENSION)]
+
+
+class OutpaintRequest(Request):
+    """Extends the canvas of a photo."""
+
+    left: Extension = Field(default=0, description="Pixels to add on the left.")
+    top: Extension = Field(default=0, description="Pixels to add above.")
+    right: Extension = Field(default=0, description="Pixels to add on the right.")
+    bottom: Extension = Field(default=0, description="Pixels to add below.")
 
 
 AnyRequest = TypeVar("AnyRequest", bound=Request)
@@ -141,8 +238,10 @@ def check_range(first: int, last: int, room: int) -> None:
 
 def parse_keyframes(
     text: str, is_photo: Callable[[str], bool] = PHOTO.__eq__
-) -> tuple[list[int | Literal["photo"]], list[str]]:
+) -> tuple[list[int | str], list[str]]:
     """`1,5-6,photo` → [1, 5, 6, "photo"], and the parts that stand for photos, in order.
+
+    The text of a latent stays as it is.
 
     Args:
         is_photo: whether a part stands for a photo; one that does is taken for no seed.
@@ -150,10 +249,12 @@ def parse_keyframes(
     Raises:
         BadRequest: a part is neither.
     """
-    points: list[int | Literal["photo"]] = []
+    points: list[int | str] = []
     photos: list[str] = []
     for part in filter(None, (part.strip() for part in text.split(","))):
-        if is_photo(part):
+        if part.startswith(LATENT):
+            points.append(part)
+        elif is_photo(part):
             points.append(PHOTO)
             photos.append(part)
         elif SEED_PART.fullmatch(part):

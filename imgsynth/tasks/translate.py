@@ -2,47 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
-from imgsynth.errors import BadRequest
+from imgsynth.errors import OutOfMemory
 from imgsynth.families import Codec, Model, Translator, require_task
+from imgsynth.families.tiling import Progress, Repainter, needs_of, side_for, translate_in_tiles
 from imgsynth.imaging.read import Photo
 from imgsynth.runtime.device import memory_guard
+from imgsynth.runtime.memory import free_memory
 from imgsynth.tasks.pictures import Picture, make_record, to_batch, to_pixels
 from imgsynth.tasks.requests import TranslateRequest
 
-# A CycleGAN holds about 1 kB per pixel while it runs; most machines have no memory for more than this.
-MOST_PIXELS = 13_000_000
+# Of the memory that is free when a pass begins; the rest is for the photo, its result and everybody else.
+SHARE = 0.7
+IN_ONE_PIECE = 0
 
 
-def check_size(photo: Photo) -> None:
-    """Raises BadRequest for a photo that is too large to be run in one piece."""
-    if photo.width * photo.height > MOST_PIXELS:
-        raise BadRequest(
-            f"{photo.name} has {photo.width * photo.height / 1e6:.0f} megapixels; "
-            f"scale it to {MOST_PIXELS // 1_000_000} or fewer."
-        )
+def translator(model: Model) -> Repainter:
+    """The model as one that translates, or TaskNotOffered."""
+    require_task(model, "translate")
+    assert isinstance(model, Translator | Codec)
+    return model
 
 
-def translate(model: Model, request: TranslateRequest, photo: Photo) -> Picture:
-    """The photo in the model's style.
+def translate(
+    model: Model, request: TranslateRequest, photo: Photo, progress: Progress | None = None
+) -> Picture:
+    """The photo in the model's style: in one piece where memory allows, else in tiles.
+
+    Args:
+        progress: called with (tiles done, tiles in all) where there are tiles; what it raises stops the work.
 
     Raises:
         TaskNotOffered: the model does not translate.
-        BadRequest: the photo is too large.
+        BadRequest: the photo is too large for one piece, and the network cannot be run in tiles.
+        OutOfMemory: not even tiles fit into memory.
     """
-    require_task(model, "translate")
-    assert isinstance(model, Translator | Codec)
-    check_size(photo)
-    batch = to_batch(photo)
-    with memory_guard():
-        result = model.translate(batch)
+    repainter, batch = translator(model), to_batch(photo)
+    result, side = repainted(repainter, request, batch, progress)
     # At full strength the sum would only add rounding noise.
     mixed = result if request.strength == 1 else batch + (result - batch) * request.strength
-    image = with_alpha(to_pixels(mixed)[0], photo)
-    record = make_record(model, "translate", request.model_dump(), [photo])
-    return Picture(image, record, photo.name, photo.icc)
+    record = make_record(model, "translate", recorded(request, side), [photo])
+    return Picture(with_alpha(to_pixels(mixed)[0], photo), record, photo.name, photo.icc, photo.notes)
+
+
+def recorded(request: TranslateRequest, side: int) -> dict[str, Any]:
+    """What goes into the record; the side of tiles only where there were any."""
+    return request.model_dump() | ({} if side == IN_ONE_PIECE else {"tiles": side})
+
+
+def repainted(
+    model: Repainter, request: TranslateRequest, batch: Tensor, progress: Progress | None = None
+) -> tuple[Tensor, int]:
+    """The translation of float32 1×3×H×W, and the side of the tiles it was made in.
+
+    Memory is an estimate, so each attempt that runs out of it is followed by a smaller one.
+    """
+    for side in sides_to_try(model, request.tiles, batch.shape[-2] * batch.shape[-1]):
+        try:
+            with memory_guard():
+                if side == IN_ONE_PIECE:
+                    return model.translate(batch), side
+                return translate_in_tiles(model, batch, side, progress), side
+        except OutOfMemory:
+            if request.tiles is not None:
+                raise
+    raise AssertionError("sides are tried until one raises")
+
+
+def sides_to_try(model: Repainter, asked: int | None, pixels: int) -> Iterator[int]:
+    """Sides of tiles: what was asked for, or whatever fits into memory, the best first.
+
+    Raises:
+        OutOfMemory: nothing smaller is left, or the one piece that was asked for cannot fit.
+    """
+    room = free_memory(model.device) // needs_of(model).bytes_per_pixel
+    if asked is not None:
+        if asked == IN_ONE_PIECE and pixels > room:
+            raise OutOfMemory("There is too little memory left to run this photo in one piece.")
+        yield asked
+        return
+    room = int(SHARE * room)
+    if pixels <= room:
+        yield IN_ONE_PIECE
+        room = pixels // 2
+    while True:
+        yield side_for(model, room)
+        room //= 2
 
 
 def with_alpha(pixels: np.ndarray, photo: Photo) -> Image.Image:

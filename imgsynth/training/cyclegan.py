@@ -81,7 +81,7 @@ class CycleGANRecipe(Recipe):
         self.hints = {name: self.hyperparameters[name] for name in RESNET_HINTS}
         if self.options.generator == "unet":
             self.architecture, self.hints = PIX2PIX_UNET, {}
-            self.hyperparameters = unet_sizes(self.size, self.width)
+            self.hyperparameters = unet_sizes(self.size, self.width, self.options.levels or MOST_LEVELS)
         self.to_b, self.to_a = (self.make_generator(name, i) for i, name in enumerate(("to_b", "to_a")))
         self.judge_a, self.judge_b = (
             self.add(n, PatchDiscriminator(self.width)) for n in ("judge_a", "judge_b")
@@ -272,10 +272,10 @@ def start(generator: nn.Module) -> None:
             nn.init.normal_(module.weight, 0.0, 0.02)
 
 
-def unet_sizes(size: int, width: int) -> Hyperparameters:
+def unet_sizes(size: int, width: int, most: int) -> Hyperparameters:
     """Levels until the map is two pixels a side, which an instance norm can still work on, or odd."""
     levels = 0
-    while size % 2 == 0 and size > 2 and levels < MOST_LEVELS:
+    while size % 2 == 0 and size > 2 and levels < most:
         size, levels = size // 2, levels + 1
     widths = [width * min(8, 2**i) for i in range(levels)]
     return {"widths": widths, "norm": "instance", "bias": True}

@@ -97,6 +97,7 @@ class CycleGANOptions(Request):
         generator: ResNet or U-Net, both as published.
         norm: of a ResNet; without one it starts as the identity (see `identity_resnet.py`).
         upsampling: of a ResNet, by transposed convolutions or by repeating pixels before a convolution.
+        levels: how often a U-Net halves its pictures; as often as they allow if unsaid.
         cycle, identity: weights of the two L1 terms.
         rate, discriminator_rate: learning rates of the two generators and of the two discriminators.
         judged: how many pictures of each kind the discriminators see for one that the generators learn from.
@@ -107,6 +108,7 @@ class CycleGANOptions(Request):
     generator: Annotated[str, one_of("generator", ("resnet", "unet"))] = "resnet"
     norm: Annotated[str, one_of("norm", ("instance", "none"))] = "instance"
     upsampling: Annotated[str, one_of("upsampling", ("transposed", "nearest"))] = "nearest"
+    levels: int | None = Field(default=None, ge=2, le=7)
     cycle: Weight = 8.0
     identity: Weight = 2.0
     rate: Rate = 2e-4

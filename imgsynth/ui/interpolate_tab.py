@@ -16,7 +16,7 @@ from imgsynth.imaging.read import Photo
 from imgsynth.imaging.record import Record
 from imgsynth.imaging.video import write_video
 from imgsynth.tasks.interpolate import interpolate, walk_record
-from imgsynth.tasks.requests import PHOTO, InterpolateRequest, make_request, show_seeds
+from imgsynth.tasks.requests import InterpolateRequest, make_request, show_seeds
 from imgsynth.ui.classes import chosen_label
 from imgsynth.ui.keyframes import keyframes_of, make_class, make_fit, make_photos, make_seeds, psi_of
 from imgsynth.ui.picker import make_picker
@@ -113,7 +113,7 @@ def make_render(session: Session) -> Any:
 
 
 def line(model: Model, request: InterpolateRequest, photos: Sequence[Photo], started: float) -> str:
-    seeds = [k for k in request.keyframes if k != PHOTO]
+    seeds = [k for k in request.keyframes if isinstance(k, int)]
     passed = f"{len(photos)} photos" if photos else f"keyframes {show_seeds(seeds)}"
     label = "" if request.label is None else f" · class {request.label}"
     loop = " · loop" if request.loop else ""
