@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format clean
+.PHONY: help run test lint format space clean
 
 help: ## show this list
 	@echo "make TARGET [PYTHON=python3] [HOST=$(HOST)] [PORT=$(PORT)] [ARGS=…]"
@@ -33,6 +33,10 @@ lint: $(VENV)/.installed-dev ## check style and types
 format: $(VENV)/.installed-dev ## bring the code into its style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+space: $(VENV)/.installed ## upload what a Space needs to SPACE=owner/name; ARGS=--dry-run lists it
+	@test -n "$(SPACE)" || { echo "Name the Space: make space SPACE=owner/name." >&2; exit 1; }
+	$(BIN)/python -m imgsynth.space $(SPACE) $(ARGS)
 
 clean: ## remove .venv and everything else that was made
 	rm -rf $(VENV) build *.egg-info tests/artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -36,6 +36,15 @@ def test_the_header_names_every_repository_of_the_catalog() -> None:
     assert listed == list(dict.fromkeys(c.repo for c in load_catalog().values() if c.repo))
 
 
+def test_what_a_space_loads_beforehand_is_what_the_catalog_opens() -> None:
+    listed = README.partition("preload_from_hub:\n")[2].partition("---")[0]
+    known = {(c.repo, c.file, c.revision) for c in load_catalog().values()}
+    loaded = [line.removeprefix("  - ").split() for line in listed.splitlines()]
+    assert loaded
+    for repo, file, *revision in loaded:
+        assert (repo, file, revision[0] if revision else None) in known
+
+
 def worked_example() -> dict[str, Any]:
     section = README.partition("### Add your own architecture")[2]
     code = section.partition("```python\n")[2].partition("```")[0]
