@@ -40,7 +40,14 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "resnet": ("cyclegan", {"width": 4, "batch": 1}),
     "resnet-plain": ("cyclegan", {"width": 4, "options": {"norm": "none", "upsampling": "transposed"}}),
-    "unet": ("cyclegan", {"width": 4, "batch": 1, "options": {"generator": "unet", "augment": "color"}}),
+    "unet": (
+        "cyclegan",
+        {
+            "width": 4,
+            "batch": 1,
+            "options": {"generator": "unet", "augment": "color", "noise": 0.1, "judged": 2},
+        },
+    ),
     "lama": ("inpaint", {"width": 8, "batch": 2, "options": {"adversarial_from": 0.0, "multi_scale": 1.0}}),
 }
 NAMES = list(VARIANTS)

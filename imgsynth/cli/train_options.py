@@ -37,6 +37,10 @@ RECIPE_OPTIONS = {
     "cycle": ("W", "cyclegan: weight of coming back to the original."),
     "identity": ("W", "cyclegan: weight of leaving alone what is in the domain already."),
     "judged": ("N", "cyclegan: pictures that the discriminators see for one that the generators learn from."),
+    "noise": (
+        "0..1",
+        "cyclegan: noise on translations before they are taken back, so that nothing is hidden.",
+    ),
     "droplets": ("W", "cyclegan: weight of the penalty on blobs that instance norm hides."),
     "hole_l1": ("W", "inpaint: weight of the error in the hole."),
     "known_l1": ("W", "inpaint: weight of the error around the hole."),

@@ -164,9 +164,14 @@ class CycleGANRecipe(Recipe):
         else:
             fake_b, fake_a, identity = self.to_b(a), self.to_a(b), a.new_zeros(())
         adversarial = least_squares(self.score(1, fake_b), 1) + least_squares(self.score(0, fake_a), 1)
-        cycle = F.l1_loss(self.to_a(fake_b), a) + F.l1_loss(self.to_b(fake_a), b)
+        back_a, back_b = self.to_a(self.noisy(fake_b)), self.to_b(self.noisy(fake_a))
+        cycle = F.l1_loss(back_a, a) + F.l1_loss(back_b, b)
         loss = adversarial + self.options.cycle * cycle + self.options.identity * identity
         return loss, {"G": adversarial, "cycle": cycle}, fake_a.detach(), fake_b.detach()
+
+    def noisy(self, images: Tensor) -> Tensor:
+        """What the way back is shown of a translation."""
+        return images + self.options.noise * torch.randn_like(images) if self.options.noise else images
 
     def judges_learn(self, on: bool) -> None:
         self.judge_a.requires_grad_(on)
@@ -233,7 +238,7 @@ class CycleGANRecipe(Recipe):
             "batch": str(self.batch),
             "loss": f"least squares, cycle {o.cycle:g}, identity {o.identity:g}, pool of {POOL}, "
             f"{o.judged} picture(s) judged for one made, "
-            f"penalty on droplets {o.droplets:g}",
+            f"penalty on droplets {o.droplets:g}, noise {o.noise:g} before the way back",
             "augmentation": f"horizontal flips; differentiable {o.augment or 'none'} "
             f"in domains of under {SMALL_DOMAIN:,} images",
             "optimiser": f"Adam {o.rate:g} (discriminators {self.judge_rate:g}), "

@@ -101,6 +101,8 @@ class CycleGANOptions(Request):
         cycle, identity: weights of the two L1 terms.
         rate, discriminator_rate: learning rates of the two generators and of the two discriminators.
         judged: how many pictures of each kind the discriminators see for one that the generators learn from.
+        noise: deviation of what is added to a translation before it is taken back, of values in [-1, 1]; what
+            is hidden in faint patterns does not survive it (Bashkirova et al. 2019, arXiv:1908.01517).
         droplets: weight of the penalty on peaks that instance norm hides (see `droplets.py`).
         augment: changes that pictures of a small domain go through before they are judged.
     """
@@ -114,6 +116,7 @@ class CycleGANOptions(Request):
     rate: Rate = 2e-4
     discriminator_rate: Rate | None = None
     judged: int = Field(default=1, ge=1, le=16)
+    noise: Share = 0.0
     droplets: Weight = 1.0
     augment: Policy = ""
 
