@@ -43,6 +43,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     },
     "/translate": {"checkpoint": REQUIRED, "photo": REQUIRED, "strength": 1.0},
     "/inpaint": {"checkpoint": REQUIRED, "photo": REQUIRED, "mask": REQUIRED, "grow": 0, "feather": 0},
+    "/outpaint": {"checkpoint": REQUIRED, "photo": REQUIRED, "left": 0, "top": 0, "right": 0, "bottom": 0},
     "/record": {"picture": REQUIRED},
     "/redo": {"picture": REQUIRED, "photo": None, "mask": None, "photos": None},
 }

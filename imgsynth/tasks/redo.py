@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -134,11 +135,15 @@ def redo_sample(model: Model, record: Record, request: dict[str, Any], inputs: I
 
 
 def redo_interpolate(model: Model, record: Record, request: dict[str, Any], inputs: Inputs) -> Result:
-    index = request.pop("frame", None)
+    index, kept = request.pop("frame", None), request.pop("kept", None)
     made = make_request(InterpolateRequest, **request)
     remade = walk_record(model, made, inputs.photos)
+    if kept is not None:
+        if not isinstance(kept, int) or not 1 <= kept <= made.frames:
+            raise BadRequest("The record's number of kept frames is none that its walk can have.")
+        remade["request"]["kept"] = kept
     if index is None:
-        return Walk(interpolate(model, made, inputs.photos), remade, made.fps)
+        return Walk(islice(interpolate(model, made, inputs.photos), kept), remade, made.fps)
     if not isinstance(index, int):
         raise BadRequest("The record's frame is not a number.")
     remade["request"]["frame"] = index

@@ -12,6 +12,7 @@ from PIL import Image
 
 from imgsynth.errors import BadImage
 from imgsynth.families import Model
+from imgsynth.families.tiling import Progress
 from imgsynth.imaging.read import Photo
 from imgsynth.tasks.pictures import Picture, as_photo, make_record
 from imgsynth.tasks.requests import TranslateRequest
@@ -37,11 +38,16 @@ class RoundTrip:
     psnr: float
 
 
-def round_trip(there: Model, back: Model, request: TranslateRequest, photo: Photo) -> RoundTrip:
+def round_trip(
+    there: Model, back: Model, request: TranslateRequest, photo: Photo, progress: Progress | None = None
+) -> RoundTrip:
     """A photo through a pair of translators, as in CycleGAN's cycle loss (Zhu et al. 2017, arXiv:1703.10593).
 
     The way back starts from the 8-bit picture that a person sees, so each step can be made again by itself
     from its record: `back` from `there`, `difference` from the photo and `back`.
+
+    Args:
+        progress: as for `translate`, once for each way.
 
     Raises:
         TaskNotOffered: one of the models does not translate; said before any work.
@@ -49,8 +55,8 @@ def round_trip(there: Model, back: Model, request: TranslateRequest, photo: Phot
     """
     for model in (there, back):
         translator(model)
-    forth = replace(translate(there, request, photo), name=f"{photo.name}-there")
-    returned = replace(translate(back, request, as_photo(forth)), name=f"{photo.name}-back")
+    forth = replace(translate(there, request, photo, progress), name=f"{photo.name}-there")
+    returned = replace(translate(back, request, as_photo(forth), progress), name=f"{photo.name}-back")
     home = as_photo(returned)
     return RoundTrip(forth, returned, difference(back, photo, home), psnr(photo.pixels, home.pixels))
 
@@ -78,8 +84,13 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return 10 * math.log10(255**2 / error) if error else math.inf
 
 
-def compare(models: Sequence[Model], request: TranslateRequest, photo: Photo) -> Iterator[Picture]:
+def compare(
+    models: Sequence[Model], request: TranslateRequest, photo: Photo, progress: Progress | None = None
+) -> Iterator[Picture]:
     """The photo by each model in turn, as soon as it is made; named after photo and model.
+
+    Args:
+        progress: as for `translate`, once for each model.
 
     Raises:
         TaskNotOffered: one of the models does not translate; said before any work.
@@ -87,7 +98,9 @@ def compare(models: Sequence[Model], request: TranslateRequest, photo: Photo) ->
     """
     for model in models:
         translator(model)
-    return (replace(translate(m, request, photo), name=f"{photo.name}-{file_name(m)}") for m in models)
+    return (
+        replace(translate(m, request, photo, progress), name=f"{photo.name}-{file_name(m)}") for m in models
+    )
 
 
 def file_name(model: Model) -> str:

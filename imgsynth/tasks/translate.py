@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from imgsynth.errors import OutOfMemory
 from imgsynth.families import Codec, Model, Translator, require_task
 from imgsynth.families.tiling import Progress, Repainter, needs_of, side_for, translate_in_tiles
 from imgsynth.imaging.read import Photo
+from imgsynth.imaging.record import Record
 from imgsynth.runtime.device import memory_guard
 from imgsynth.runtime.memory import free_memory
 from imgsynth.tasks.pictures import Picture, make_record, to_batch, to_pixels
@@ -21,6 +23,30 @@ from imgsynth.tasks.requests import TranslateRequest
 # Of the memory that is free when a pass begins; the rest is for the photo, its result and everybody else.
 SHARE = 0.7
 IN_ONE_PIECE = 0
+
+
+@dataclass(frozen=True)
+class Repainting:
+    """A photo and its whole translation, of which every strength is a blend.
+
+    Attributes:
+        result: float32 1×3×H×W in [0, 1], the translation at full strength.
+        record: of the translation as it was asked for.
+    """
+
+    photo: Photo
+    result: Tensor
+    record: Record
+
+    def at(self, strength: float) -> Picture:
+        """What `translate` gives at a strength from 0 to 1, bit for bit, without running the network."""
+        mixed = self.result
+        if strength != 1:  # at full strength the sum would only add rounding noise
+            batch = to_batch(self.photo)
+            mixed = batch + (self.result - batch) * strength
+        record = {**self.record, "request": {**self.record["request"], "strength": strength}}
+        image = with_alpha(to_pixels(mixed)[0], self.photo)
+        return Picture(image, record, self.photo.name, self.photo.icc, self.photo.notes)
 
 
 def translator(model: Model) -> Repainter:
@@ -43,12 +69,15 @@ def translate(
         BadRequest: the photo is too large for one piece, and the network cannot be run in tiles.
         OutOfMemory: not even tiles fit into memory.
     """
-    repainter, batch = translator(model), to_batch(photo)
-    result, side = repainted(repainter, request, batch, progress)
-    # At full strength the sum would only add rounding noise.
-    mixed = result if request.strength == 1 else batch + (result - batch) * request.strength
-    record = make_record(model, "translate", recorded(request, side), [photo])
-    return Picture(with_alpha(to_pixels(mixed)[0], photo), record, photo.name, photo.icc, photo.notes)
+    return repaint(model, request, photo, progress).at(request.strength)
+
+
+def repaint(
+    model: Model, request: TranslateRequest, photo: Photo, progress: Progress | None = None
+) -> Repainting:
+    """As `translate`, before the blend."""
+    result, side = repainted(translator(model), request, to_batch(photo), progress)
+    return Repainting(photo, result, make_record(model, "translate", recorded(request, side), [photo]))
 
 
 def recorded(request: TranslateRequest, side: int) -> dict[str, Any]:

@@ -12,27 +12,27 @@ from imgsynth.errors import BadRequest
 from imgsynth.runtime.device import describe
 from imgsynth.runtime.opening import Runtime
 from imgsynth.summaries import TASKS
-from imgsynth.tasks.requests import parse_seeds, show_seeds
 from imgsynth.ui.arrival import MODELS, Arrival
-from imgsynth.ui.classes import fitting_classes
+from imgsynth.ui.carrying import Carrier, photo_of
 from imgsynth.ui.endpoints import add_endpoints
 from imgsynth.ui.facts import memory_card
-from imgsynth.ui.inpaint_tab import make_inpaint_tab
+from imgsynth.ui.inpaint_tab import InpaintTab, make_inpaint_tab
 from imgsynth.ui.interpolate_tab import InterpolateTab, make_interpolate_tab
+from imgsynth.ui.keys import add_keys
 from imgsynth.ui.models_tab import LOOKING, ModelsTab
+from imgsynth.ui.picked import PickedPanel
 from imgsynth.ui.picker import offered, strips_css
 from imgsynth.ui.queueing import bound_queue
 from imgsynth.ui.sample_tab import SampleTab, make_sample_tab
 from imgsynth.ui.session import CHEAP, QUICK, Session, most_megabytes, plain
 from imgsynth.ui.theme import CSS, make_theme
-from imgsynth.ui.translate_tab import make_translate_tab
+from imgsynth.ui.translate_tab import TranslateTab, make_translate_tab
 
 TITLE = "imgsynth"
 PROMISE = "See and use GANs, VAEs and CycleGANs: sample, interpolate, translate and inpaint."
 # Uploads and results are looked at every ten minutes and deleted an hour after they were made.
 DELETE_CACHE = (600, 3600)
 PORT = 7860
-FEWEST, MOST_KEYFRAMES = 2, 6
 
 
 def header(runtime: Runtime) -> str:
@@ -47,6 +47,7 @@ def build(runtime: Runtime) -> gr.Blocks:
     session = Session(runtime)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE) as page:
         top = gr.HTML(header(runtime), padding=False)
+        add_keys(page)
         opened: gr.State = gr.State(())
         with gr.Tabs() as tabs:
             with gr.Tab("Sample", id="sample"):
@@ -58,9 +59,10 @@ def build(runtime: Runtime) -> gr.Blocks:
             with gr.Tab("Inpaint", id="inpaint"):
                 inpainting = make_inpaint_tab(session, opened)
             with gr.Tab("Models", id=MODELS):
-                pickers = (sampling.model, walking.model, translating, inpainting)
+                pickers = (sampling.model, walking.model, translating.model, inpainting.model)
                 models = ModelsTab(session, opened, pickers)
         connect_keyframes(session, sampling, walking, tabs)
+        connect_use_in(sampling.picked, translating, inpainting, tabs)
         connect_models(models, sampling, tabs)
         connect_arrival(page, Arrival(session, models.events, tabs), sampling, walking)
         add_endpoints(session)
@@ -91,19 +93,26 @@ def connect_models(models: ModelsTab, sampling: SampleTab, tabs: gr.Tabs) -> Non
 
 
 def connect_keyframes(session: Session, sampling: SampleTab, walking: InterpolateTab, tabs: gr.Tabs) -> None:
-    """'Use as keyframes' carries the model, its class and the first seeds over to Interpolate."""
-
-    @plain
-    def carry(name: str, seeds: str, label: Any) -> tuple[Any, ...]:
-        chosen = parse_seeds(seeds)[:MOST_KEYFRAMES]
-        if len(chosen) < FEWEST:
-            chosen = [chosen[0], chosen[0] + 1]
-        classes = fitting_classes(session.model(name), label, all_in_turn=False)
-        return name, show_seeds(chosen), classes, gr.Tabs(selected="interpolate")
-
-    carried = [sampling.model, sampling.seeds, sampling.label]
+    """What is shown, kept or picked becomes keyframes, with its model and class."""
+    carrier, picked, kept = Carrier(session), sampling.picked, sampling.tray.kept
     targets = [walking.model, walking.keyframes, walking.label, tabs]
-    sampling.to_keyframes.click(carry, carried, targets, **QUICK)
+    carried = [sampling.model, sampling.seeds, sampling.label, sampling.shown]
+    sampling.to_keyframes.click(plain(carrier.seeds), carried, targets, **QUICK)
+    sampling.tray.to_keyframes.click(plain(carrier.pictures), kept, targets, **QUICK)
+    there = [picked.picked, walking.model, walking.keyframes]
+    picked.to_keyframe.click(plain(carrier.appended), there, targets, **QUICK)
+
+
+def connect_use_in(
+    picked: PickedPanel, translating: TranslateTab, inpainting: InpaintTab, tabs: gr.Tabs
+) -> None:
+    """The picked picture becomes another tab's photo."""
+    uses = (
+        (picked.to_translate, translating.photo, "translate"),
+        (picked.to_inpaint, inpainting.photo, "inpaint"),
+    )
+    for button, photo, tab in uses:
+        button.click(plain(functools.partial(photo_of, tab=tab)), picked.picked, [photo, tabs], **QUICK)
 
 
 def launch(

@@ -13,17 +13,20 @@ from typing import Any
 import gradio as gr
 
 from imgsynth.errors import BadImage, BadRequest
+from imgsynth.imaging.clips import is_film, read_clip
 from imgsynth.imaging.masks import read_mask
 from imgsynth.imaging.read import read_photo
 from imgsynth.imaging.record import read_record
-from imgsynth.imaging.video import write_video
+from imgsynth.imaging.video import write_clip, write_video
 from imgsynth.summaries import inspection, list_models
 from imgsynth.tasks.inpaint import inpaint
 from imgsynth.tasks.interpolate import interpolate, walk_record
-from imgsynth.tasks.redo import Inputs, Result, Walk, checkpoint_name, redo
+from imgsynth.tasks.outpaint import outpaint
+from imgsynth.tasks.redo import Inputs, Result, Walk, checkpoint_name, is_video, redo, redo_video
 from imgsynth.tasks.requests import (
     InpaintRequest,
     InterpolateRequest,
+    OutpaintRequest,
     SampleRequest,
     TranslateRequest,
     make_request,
@@ -32,6 +35,7 @@ from imgsynth.tasks.requests import (
 )
 from imgsynth.tasks.sample import sample
 from imgsynth.tasks.translate import translate
+from imgsynth.tasks.translate_video import Film, translate_video
 from imgsynth.ui.session import (
     DOWNLOADS,
     LANE,
@@ -159,15 +163,18 @@ class Endpoints:
         return str(target)
 
     def translate(self, checkpoint: str, photo: str, strength: float = 1.0) -> str:
-        """Repaints a photo in another style, at its own size.
+        """Repaints a photo or short video in another style, at its own size.
 
         Args:
             checkpoint: catalog id, Hub name, or what /open calls it, of a translation network or codec.
-            photo: picture file; PNG, JPEG, WebP, TIFF, BMP or GIF.
+            photo: picture file; PNG, JPEG, WebP, TIFF, BMP or GIF; or a video file, which stays a video.
             strength: 0 keeps the photo, 1 takes the whole translation.
         """
         request = make_request(TranslateRequest, strength=strength)
-        opened = read_photo(given(photo, "photo"))
+        if is_film(given(photo, "photo")):
+            clip = read_clip(photo)
+            return save_film(translate_video(self.session.model(checkpoint), request, clip))
+        opened = read_photo(photo)
         return save(translate(self.session.model(checkpoint), request, opened))
 
     def inpaint(self, checkpoint: str, photo: str, mask: str, grow: float = 0, feather: float = 0) -> str:
@@ -204,16 +211,43 @@ class Endpoints:
 
         Args:
             picture: a file that imgsynth made.
-            photo: the photo that was used, where one was.
+            photo: the photo or video that was used, where one was.
             mask: the mask that was used, where one was.
             photos: the photos that were used, in their order, where there were several.
         """
         record = read_record(given(picture, "picture"))
         model = self.session.model(checkpoint_name(record))
+        if is_video(record):
+            film = redo_video(model, record, read_clip(given(photo, "photo")))
+            return save_film(film, Path(picture).suffix)
         opened = [read_photo(path) for path in (photo, *(photos or ())) if path]
         size = (opened[0].width, opened[0].height) if opened else None
         hole = read_mask(mask, size) if mask else None
         return save_result(redo(model, record, Inputs(opened, hole)), Path(picture).suffix)
+
+    def outpaint(
+        self,
+        checkpoint: str,
+        photo: str,
+        left: float = 0,
+        top: float = 0,
+        right: float = 0,
+        bottom: float = 0,
+    ) -> str:
+        """Extends the canvas of a photo; inside its old borders every pixel stays as it is.
+
+        Args:
+            checkpoint: catalog id, Hub name, or what /open calls it, of an inpainting network.
+            photo: picture file.
+            left: pixels to add on the left.
+            top: pixels to add above.
+            right: pixels to add on the right.
+            bottom: pixels to add below.
+        """
+        sides = {"left": left, "top": top, "right": right, "bottom": bottom}
+        request = make_request(OutpaintRequest, **{side: whole(added, side) for side, added in sides.items()})
+        opened = read_photo(given(photo, "photo"))
+        return save(outpaint(self.session.model(checkpoint), request, opened))
 
 
 def save_result(result: Result, suffix: str) -> str:
@@ -222,6 +256,14 @@ def save_result(result: Result, suffix: str) -> str:
         return save(result)
     target = new_folder() / f"walk{suffix if suffix.removeprefix('.') in VIDEO_FORMATS else '.mp4'}"
     write_video(target, wanted(result.frames), result.fps, result.record)
+    return str(target)
+
+
+def save_film(film: Film, suffix: str = "") -> str:
+    """A translated video, as a file of the ending given where videos have it, else of its own kind."""
+    ending = suffix if suffix.removeprefix(".") in VIDEO_FORMATS else film.ending
+    target = new_folder() / f"{film.name}{ending}"
+    write_clip(target, wanted(film.frames), film.pace, film.record)
     return str(target)
 
 
@@ -287,6 +329,8 @@ def add_endpoints(session: Session) -> None:
     add(e.record, [file("Picture or video")], gr.JSON(visible=False))
     inputs = [file("Picture or video"), file("Photo"), file("Mask"), files("Photos")]
     add(e.redo, inputs, file("Result"), LANE)
+    sides = [number(f"Pixels to add: {side}", 0) for side in ("left", "top", "right", "bottom")]
+    add(e.outpaint, [text(checkpoint), file("Photo"), *sides], file("Picture"), LANE)
 
 
 def add(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,13 +13,13 @@ from PIL import Image
 from imgsynth.families import Model
 from imgsynth.imaging.read import Photo
 from imgsynth.imaging.record import Record
-from imgsynth.imaging.video import write_video
 from imgsynth.tasks.interpolate import interpolate, walk_record
 from imgsynth.tasks.requests import InterpolateRequest, make_request, show_seeds
 from imgsynth.ui.classes import chosen_label
 from imgsynth.ui.keyframes import keyframes_of, make_class, make_fit, make_photos, make_seeds, psi_of
 from imgsynth.ui.picker import make_picker
 from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, literal, new_folder, plain
+from imgsynth.ui.walk_file import ANIMATED, FILMS, FORMATS, write_walk
 
 PREVIEW_EVERY = 8
 PREVIEW_SIDE = 384
@@ -45,24 +44,24 @@ class InterpolateTab:
 
 
 class Recorder:
-    """Passes frames on to the encoder and keeps the newest one for the preview."""
+    """The frames of a walk as they are drawn, so that a walk that is stopped keeps them."""
 
-    def __init__(self, model: Model, request: InterpolateRequest, photos: Sequence[Photo]) -> None:
-        self.model, self.request, self.photos = model, request, photos
-        self.record: Record = walk_record(model, request, photos)
+    def __init__(self, request: InterpolateRequest, record: Record) -> None:
+        self.request, self.record = request, record
         self.frames: list[Image.Image] = []
 
-    def previews(self) -> Iterator[tuple[int, Image.Image]]:
-        """Draws all frames; hands out every eighth, enlarged."""
-        for index, frame in enumerate(interpolate(self.model, self.request, self.photos)):
+    def previews(self, frames: Iterable[Image.Image]) -> Iterator[tuple[int, Image.Image]]:
+        """Collects frames; hands out every eighth, enlarged."""
+        for index, frame in enumerate(frames):
             self.frames.append(frame)
             if index % PREVIEW_EVERY == 0:
                 yield index, enlarged(frame)
 
-    def write(self, folder: Path) -> str:
-        path = folder / "walk.mp4"
-        write_video(path, iter(self.frames), self.request.fps, self.record)
-        return str(path)
+    def write(self, kind: str, count: int) -> str:
+        """Writes the first frames; the record of a part says how many those are."""
+        part = {} if count == self.request.frames else {"kept": count}
+        record = {**self.record, "request": {**self.record["request"], **part}}
+        return write_walk(new_folder(), kind, self.frames[:count], self.request.fps, record)
 
 
 def enlarged(frame: Image.Image) -> Image.Image:
@@ -83,6 +82,7 @@ def make_render(session: Session) -> Any:
         loop: bool,
         fps: int,
         psi: float,
+        kind: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[tuple[Any, ...]]:
         progress((0, int(frames)), desc="Loading the model", unit="frames")
@@ -96,25 +96,40 @@ def make_render(session: Session) -> Any:
         }
         request = make_request(InterpolateRequest, keyframes=keyframes, path=path, loop=loop, **numbers)
         started = time.monotonic()
-        recorder = Recorder(model, request, opened)
-        for index, preview in recorder.previews():
+        recorder = Recorder(request, walk_record(model, request, opened))
+        for index, preview in recorder.previews(interpolate(model, request, opened)):
             progress((index, request.frames), desc="Drawing", unit="frames")
             yield (
                 gr.Image(preview, visible=True),
                 gr.Video(visible=False),
                 f"{FRAME} {index + 1} of {request.frames}",
+                gr.skip(),
+                recorder,
             )
-        progress((request.frames, request.frames), desc="Encoding the video", unit="frames")
-        video = recorder.write(new_folder())
-        told = line(model, request, opened, started)
-        yield gr.Image(visible=False), gr.Video(video, visible=True), told
+        progress((request.frames, request.frames), desc="Writing the file", unit="frames")
+        path = recorder.write(kind, request.frames)
+        yield *finished(path, kind, recorder), line(model, request, opened, started), handed_out(path), None
 
     return render
 
 
+def finished(path: str, kind: str, recorder: Recorder) -> tuple[gr.Image, gr.Video]:
+    """A walk where it can be seen; of frames in a ZIP, the last one."""
+    if kind in FILMS:
+        return gr.Image(visible=False), gr.Video(path, visible=True)
+    seen = path if kind in ANIMATED else enlarged(recorder.frames[-1])
+    return gr.Image(seen, visible=True), gr.Video(visible=False)
+
+
+def handed_out(path: str) -> gr.DownloadButton:
+    return gr.DownloadButton(value=path, interactive=True)
+
+
 def line(model: Model, request: InterpolateRequest, photos: Sequence[Photo], started: float) -> str:
     seeds = [k for k in request.keyframes if isinstance(k, int)]
-    passed = f"{len(photos)} photos" if photos else f"keyframes {show_seeds(seeds)}"
+    every = len(seeds) == len(request.keyframes)
+    told = f"keyframes {show_seeds(seeds)}" if every else f"{len(request.keyframes)} keyframes"
+    passed = f"{len(photos)} photos" if photos else told
     label = "" if request.label is None else f" · class {request.label}"
     loop = " · loop" if request.loop else ""
     seconds = time.monotonic() - started
@@ -128,6 +143,17 @@ def line(model: Model, request: InterpolateRequest, photos: Sequence[Photo], sta
 def stopped() -> tuple[Any, ...]:
     """What the tab shows of a walk that was not finished: the earlier video, if there is one."""
     return gr.Image(visible=False), gr.Video(visible=True), "Stopped."
+
+
+@plain
+def keep_part(recorder: Recorder | None, kind: str) -> tuple[Any, ...]:
+    """Writes what was drawn of a walk before it was stopped."""
+    if recorder is None or not recorder.frames:
+        return (*[gr.skip()] * 4, None)
+    count = len(recorder.frames)
+    path = recorder.write(kind, count)
+    told = f"Stopped; {count} of {recorder.request.frames} frames are kept."
+    return *finished(path, kind, recorder), told, handed_out(path), None
 
 
 def settled(status: str) -> Any:
@@ -148,7 +174,7 @@ def make_interpolate_tab(session: Session, opened: gr.State) -> InterpolateTab:
             )
             with gr.Accordion("Options", open=False):
                 instead = make_photos("Photos as keyframes, in place of the seeds", "interpolate-instead")
-                path, loop, fps, psi = make_options()
+                path, loop, fps, psi, kind = make_options()
             with gr.Row():
                 go = gr.Button(
                     "Make video", variant="primary", elem_id="interpolate-go", elem_classes="go", scale=3
@@ -162,22 +188,42 @@ def make_interpolate_tab(session: Session, opened: gr.State) -> InterpolateTab:
                 elem_classes="status",
                 elem_id="interpolate-status",
             )
-    inputs = [model, keyframes, photos, instead, label, frames, path, loop, fps, psi]
-    shown: dict[str, Any] = {"show_progress_on": [status], **LANE, **PRIVATE}
-    render, shows = make_render(session), [preview, video, status]
-    runs: list[Any] = [event(render, inputs, shows, **shown) for event in (go.click, keyframes.submit)]
-    cancel.click(stopped, None, shows, cancels=runs, **CHEAP)
-    for run in runs:
-        run.failure(settled, status, shows, **CHEAP)
+            download = gr.DownloadButton("Download", interactive=False, elem_id="interpolate-download")
+    inputs = [model, keyframes, photos, instead, label, frames, path, loop, fps, psi, kind]
+    triggers = (go.click, keyframes.submit)
+    connect_render(make_render(session), triggers, cancel, inputs, [preview, video, status, download])
     fit, fit_inputs, fitted = make_fit(session), [model, label], [keyframes, photos, instead, label, psi]
     model.change(fit, fit_inputs, fitted, **QUICK)
     return InterpolateTab(model, keyframes, label, fit, fit_inputs, fitted)
 
 
-def make_options() -> tuple[gr.Radio, gr.Checkbox, gr.Slider, gr.Slider]:
-    """Path, loop, frames per second and truncation."""
+def connect_render(
+    render: Any, triggers: Sequence[Any], cancel: gr.Button, inputs: list[Any], shows: list[Any]
+) -> None:
+    """Starts a walk, and stops it, with its frames kept.
+
+    Args:
+        inputs: of `render`; the last one is the kind of file.
+        shows: preview, video, status and download.
+    """
+    walk: gr.State = gr.State(None)
+    *seen, _ = shows
+    status = seen[-1]
+    shown: dict[str, Any] = {"show_progress_on": [status], **LANE, **PRIVATE}
+    runs: list[Any] = [trigger(render, inputs, [*shows, walk], **shown) for trigger in triggers]
+    stopping = cancel.click(stopped, None, seen, cancels=runs, **CHEAP)
+    keeping = stopping.then(keep_part, [walk, inputs[-1]], [*shows, walk], **QUICK)
+    for trigger in triggers:  # what was kept shall not take the place of a newer walk
+        trigger(None, cancels=[keeping], **CHEAP)
+    for run in runs:
+        run.failure(settled, status, seen, **CHEAP)
+
+
+def make_options() -> tuple[gr.Radio, gr.Checkbox, gr.Slider, gr.Slider, gr.Radio]:
+    """Path, loop, frames per second, truncation and the kind of file."""
     path = gr.Radio(PATHS, value="slerp", label="Path", info="How to get from one keyframe to the next.")
     loop = gr.Checkbox(True, label="Loop", info="The last keyframe leads back to the first.")
     fps = gr.Slider(5, 60, 30, step=1, label="Frames per second")
     psi = gr.Slider(0, 1.5, 1.0, step=0.05, label="Truncation (psi)", info="Less is more typical.")
-    return path, loop, fps, psi
+    kind = gr.Radio(FORMATS, value="mp4", label="File", info="What the walk is written as.")
+    return path, loop, fps, psi, kind

@@ -10,17 +10,20 @@ import gradio as gr
 from imgsynth.errors import BadRequest
 from imgsynth.families import Autoencoder, Codec, Model
 from imgsynth.imaging.read import Photo, read_photo
-from imgsynth.tasks.requests import PHOTO, parse_seeds
+from imgsynth.tasks.requests import PHOTO, parse_keyframes
 from imgsynth.ui.classes import fitting_classes, make_class_picker
 from imgsynth.ui.session import Session, plain
 from imgsynth.ui.uploads import FileInput
 
+EXAMPLE = "1,2,3"
+
 
 def make_seeds() -> gr.Textbox:
     return gr.Textbox(
-        "1,2,3",
+        EXAMPLE,
         label="Keyframes",
-        info="Seeds that the walk passes through, in order; two or more.",
+        info="Seeds that the walk passes through, in order; two or more. Sample can add its pictures.",
+        max_lines=3,
         elem_id="interpolate-keyframes",
     )
 
@@ -48,16 +51,16 @@ def keyframes_of(
     """The keyframes of a request, and the photos among them.
 
     Args:
-        seeds: as typed.
+        seeds: as typed, or latents as text.
         photos: what a codec walks between; other models leave it aside.
         instead: photos in place of the seeds, for an autoencoder that can have either.
 
     Raises:
-        BadRequest: too few photos, or what was typed are no seeds.
+        BadRequest: too few photos, or what was typed are neither seeds nor latents.
     """
     paths = photos if isinstance(model, Codec) else instead if isinstance(model, Autoencoder) else None
     if not paths and not isinstance(model, Codec):
-        return list(parse_seeds(seeds)), []
+        return list(parse_keyframes(seeds, is_photo=lambda _: False)[0]), []
     if not paths or len(paths) < 2:
         raise BadRequest("The walk needs two photos or more to pass through; add them to the keyframes.")
     return [PHOTO] * len(paths), [read_photo(path) for path in paths]

@@ -1,59 +1,84 @@
-"""The Sample tab: seeds in, pictures out, each batch as soon as it is drawn."""
+"""The Sample tab: seeds in, pictures out; one of them large, with all that can be done with it."""
 
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import gradio as gr
 
-from imgsynth.families import Model
 from imgsynth.seeds import LARGEST_SEED
-from imgsynth.tasks.pictures import Picture
-from imgsynth.tasks.requests import SampleRequest, make_request, parse_seeds, show_seeds
-from imgsynth.tasks.sample import grid_of, sample
-from imgsynth.ui.classes import chosen_label, make_class_picker, make_show_classes
+from imgsynth.tasks.requests import parse_seeds, show_seeds
+from imgsynth.ui.classes import make_class_picker, make_show_classes
+from imgsynth.ui.directions import connect_directions, make_directions_panel
+from imgsynth.ui.downloads import download_made, zipped
+from imgsynth.ui.invert_panel import STOPPED, make_photo_panel
+from imgsynth.ui.picked import PickedPanel, make_picked_panel
 from imgsynth.ui.picker import make_picker
-from imgsynth.ui.session import (
-    CHEAP,
-    LANE,
-    PRIVATE,
-    QUICK,
-    Session,
-    literal,
-    new_folder,
-    plain,
-    save,
-    save_all,
-)
+from imgsynth.ui.sample_events import MOST_SHOWN, SampleEvents, SampleParts
+from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, plain
+from imgsynth.ui.tray import Tray, connect_tray, make_tray
 
 FIRST_VIEW = 16
-MOST_SHOWN = 256
+
+
+@dataclass(frozen=True)
+class Buttons:
+    """What the tab is driven with."""
+
+    count: gr.Slider
+    go: gr.Button
+    dice: gr.Button
+    cancel: gr.Button
+    grid: gr.Button
+    zip: gr.Button
+    to_keyframes: gr.Button
 
 
 @dataclass(frozen=True)
 class SampleTab:
     """What other tabs and the page need of this one."""
 
-    model: gr.Radio
-    seeds: gr.Textbox
-    psi: gr.Slider
-    label: gr.Dropdown
-    show_classes: Any
-    to_keyframes: gr.Button
-    cancel: gr.Button
-    draw_inputs: list[Any]
-    draw_outputs: list[Any]
+    parts: SampleParts
+    buttons: Buttons
     draw: Any
+    show_classes: Any
+
+    @property
+    def model(self) -> gr.Radio:
+        return self.parts.model
+
+    @property
+    def seeds(self) -> gr.Textbox:
+        return self.parts.seeds
+
+    @property
+    def label(self) -> gr.Dropdown:
+        return self.parts.label
+
+    @property
+    def shown(self) -> gr.State:
+        return self.parts.shown
+
+    @property
+    def picked(self) -> PickedPanel:
+        return self.parts.picked
+
+    @property
+    def tray(self) -> Tray:
+        return self.parts.tray
+
+    @property
+    def to_keyframes(self) -> gr.Button:
+        return self.buttons.to_keyframes
 
     def draw_after(self, event: Any) -> Any:
         """Draws as the controls stand once an event is through; Cancel ends that too."""
-        drawing = event.then(self.draw, self.draw_inputs, self.draw_outputs, **shown_on(self.draw_outputs[1]))
-        self.cancel.click(None, cancels=[drawing], **CHEAP)
+        drawing = event.then(
+            self.draw, self.parts.controls, self.parts.results, **shown_on(self.parts.status)
+        )
+        self.buttons.cancel.click(None, cancels=[drawing], **CHEAP)
         return drawing
 
 
@@ -74,101 +99,128 @@ def roll(count: float) -> str:
     return show_seeds(range(first, first + int(count)))
 
 
-def make_draw(session: Session) -> Any:
-    @plain
-    def draw(
-        name: str,
-        seeds: str,
-        psi: float,
-        chosen: Any,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> Iterator[tuple[Any, ...]]:
-        request = make_request(SampleRequest, seeds=parse_seeds(seeds)[:MOST_SHOWN], psi=psi)
-        progress((0, len(request.seeds)), desc="Loading the model", unit="pictures")
-        model = session.model(name)
-        request = request.model_copy(update={"label": chosen_label(model, chosen)})
-        started = time.monotonic()
-        folder = new_folder()
-        drawn: list[Picture] = []
-        shown: list[tuple[str, str]] = []
-        pictures = sample(model, request)
-        batch = max(8, len(request.seeds) // 8)
-        while fresh := list(islice(pictures, batch)):
-            drawn += fresh
-            shown += zip(save_all(iter(fresh), folder), captions(fresh), strict=True)
-            progress((len(shown), len(request.seeds)), desc="Drawing", unit="pictures")
-            yield shown, line(model, request, len(shown), started), gr.skip()
-        grid = save(grid_of(model, request, drawn), folder)
-        yield gr.skip(), gr.skip(), gr.DownloadButton(value=grid, interactive=True)
-
-    return draw
-
-
-def captions(pictures: list[Picture]) -> list[str]:
-    """The seed of each, and its class where it has one."""
-    requests = [p.record["request"] for p in pictures]
-    return [f"{r['seed']} · class {r['label']}" if "label" in r else str(r["seed"]) for r in requests]
-
-
-def line(model: Model, request: SampleRequest, done: int, started: float) -> str:
-    seconds = time.monotonic() - started
-    part = f"{done} of {len(request.seeds)}" if done < len(request.seeds) else f"{done}"
-    noun = "picture" if len(request.seeds) == 1 else "pictures"
-    label = "" if request.label is None else f"class {request.label} · "
-    recipe = f"seeds {show_seeds(request.seeds)} · {label}psi {request.psi:g}"
-    return f"{part} {noun} · **{literal(model.identity.id)}** · {recipe} · {seconds:.1f} s"
-
-
 def make_sample_tab(session: Session, opened: gr.State) -> SampleTab:
     """Builds the tab inside the current Blocks."""
     with gr.Row(elem_classes="columns"):
         with gr.Column(scale=1, elem_classes="controls"):
-            model = make_picker("sample", opened)
-            seeds = gr.Textbox(
-                "0-15",
-                label="Seeds",
-                info="Each seed is one picture, the same every time: 7 or 1,2,5-10.",
-                elem_id="sample-seeds",
-            )
-            label = make_class_picker("sample-class")
-            count = gr.Slider(1, 64, FIRST_VIEW, step=1, label="Count", info="How many seeds in a row.")
-            with gr.Accordion("Options", open=False):
-                psi = gr.Slider(
-                    0,
-                    1.5,
-                    1.0,
-                    step=0.05,
-                    label="Truncation (psi)",
-                    info="1 draws from the whole model; less gives more typical, less varied pictures.",
-                )
-            with gr.Row():
-                go = gr.Button("Draw", variant="primary", elem_id="sample-go", elem_classes="go", scale=2)
-                dice = gr.Button("Random", elem_id="sample-dice", scale=1)
-                cancel = gr.Button("Cancel", elem_id="sample-cancel", scale=1)
+            inputs, count, psi = make_inputs(opened)
+            directions, photo = make_directions_panel(), make_photo_panel()
+            go, dice, cancel = make_go()
         with gr.Column(scale=2):
-            gallery = gr.Gallery(
-                label="Samples",
-                columns=5,
-                height=660,
-                object_fit="contain",
-                elem_id="sample-gallery",
-                format="png",
-            )
-            status = gr.Markdown("", elem_classes="status", elem_id="sample-status")
+            gallery, status = make_results()
             with gr.Row():
-                download = gr.DownloadButton(
-                    "Download as one picture", interactive=False, elem_id="sample-download"
-                )
+                grid = gr.Button("Download as one picture", elem_id="sample-download")
+                zip_all = gr.Button("Download all as ZIP", elem_id="sample-zip")
                 to_keyframes = gr.Button("Use as keyframes", elem_id="sample-to-keyframes")
-    inputs, outputs = [model, seeds, psi, label], [gallery, status, download]
-    draw = make_draw(session)
-    shown = shown_on(status)
-    runs: list[Any] = [
-        event(draw, inputs, outputs, **shown) for event in (go.click, seeds.submit, model.input, label.input)
-    ]
-    runs.append(dice.click(roll, count, seeds, **CHEAP).then(draw, inputs, outputs, **shown))
-    cancel.click(None, cancels=runs, **CHEAP)
-    count.release(plain(spread), [seeds, count], seeds, **QUICK)
+            picked, tray = make_picked_panel(), make_tray()
+    shown: gr.State = gr.State(())
+    parts = SampleParts(*inputs, psi, directions, photo, gallery, status, shown, picked, tray)
+    buttons = Buttons(count, go, dice, cancel, grid, zip_all, to_keyframes)
+    events = SampleEvents(session, parts)
+    connect_drawing(events, buttons)
+    connect_sliders(events, buttons)
+    connect_pictures(events, buttons)
+    connect_photo(events)
+    connect_tray(tray, picked)
+    connect_directions(session, directions, parts.model)
     show_classes = make_show_classes(session, all_in_turn=True)
-    model.change(show_classes, [model, label], label, **QUICK)
-    return SampleTab(model, seeds, psi, label, show_classes, to_keyframes, cancel, inputs, outputs, draw)
+    parts.model.change(show_classes, [parts.model, parts.label], parts.label, **QUICK)
+    return SampleTab(parts, buttons, plain(events.draw), show_classes)
+
+
+def make_inputs(opened: gr.State) -> tuple[tuple[gr.Radio, gr.Textbox, gr.Dropdown], gr.Slider, gr.Slider]:
+    """Model, seeds and class; how many; psi."""
+    model = make_picker("sample", opened)
+    seeds = gr.Textbox(
+        "0-15",
+        label="Seeds",
+        info="Each seed is one picture, the same every time: 7 or 1,2,5-10.",
+        elem_id="sample-seeds",
+    )
+    label = make_class_picker("sample-class")
+    count = gr.Slider(1, MOST_SHOWN, FIRST_VIEW, step=1, label="Count", info="How many seeds in a row.")
+    with gr.Accordion("Options", open=False, elem_id="sample-options"):
+        psi = gr.Slider(
+            0,
+            1.5,
+            1.0,
+            step=0.05,
+            label="Truncation (psi)",
+            info="1 draws from the whole model; less gives more typical, less varied pictures.",
+        )
+    return (model, seeds, label), count, psi
+
+
+def make_go() -> tuple[gr.Button, gr.Button, gr.Button]:
+    with gr.Row():
+        go = gr.Button("Draw", variant="primary", elem_id="sample-go", elem_classes="go", scale=2)
+        dice = gr.Button("Random", elem_id="sample-dice", scale=1)
+        cancel = gr.Button("Cancel", elem_id="sample-cancel", scale=1)
+    return go, dice, cancel
+
+
+def make_results() -> tuple[gr.Gallery, gr.Markdown]:
+    gallery = gr.Gallery(
+        label="Samples",
+        show_label=False,
+        columns=5,
+        height=660,
+        object_fit="contain",
+        allow_preview=False,
+        interactive=False,
+        elem_id="sample-gallery",
+        format="png",
+        buttons=[],
+    )
+    return gallery, gr.Markdown("", elem_classes="status", elem_id="sample-status")
+
+
+def connect_drawing(events: SampleEvents, buttons: Buttons) -> None:
+    """Draw, Random, a change of model or class, and Cancel."""
+    p, draw = events.parts, plain(events.draw)
+    shown = shown_on(p.status)
+    triggers = (buttons.go.click, p.seeds.submit, p.model.input, p.label.input)
+    runs: list[Any] = [event(draw, p.controls, p.results, **shown) for event in triggers]
+    rolled = buttons.dice.click(roll, buttons.count, p.seeds, **CHEAP)
+    runs.append(rolled.then(draw, p.controls, p.results, **shown))
+    buttons.cancel.click(None, cancels=runs, **CHEAP)
+    buttons.count.release(plain(spread), [p.seeds, buttons.count], p.seeds, **QUICK)
+
+
+def connect_sliders(events: SampleEvents, buttons: Buttons) -> None:
+    """Pictures follow psi and the directions."""
+    p = events.parts
+    sliders = [p.psi, *p.directions.sliders]
+    inputs, outputs = p.controls | p.all_pictures, [*p.results, *p.picked.outputs]
+    dragging = {"show_progress": "hidden", "trigger_mode": "always_last", **LANE, **PRIVATE}
+    gr.on([slider.input for slider in sliders], plain(events.drag), inputs, outputs, **dragging)
+    release = plain(events.release)
+    resting = gr.on([s.release for s in sliders], release, inputs, outputs, **shown_on(p.status))
+    reset = p.directions.reset.click(lambda: [0] * len(sliders[1:]), None, sliders[1:], **CHEAP)
+    again = reset.then(release, inputs, outputs, **shown_on(p.status))
+    buttons.cancel.click(None, cancels=[resting, again], **CHEAP)
+
+
+def connect_pictures(events: SampleEvents, buttons: Buttons) -> None:
+    """A click on a picture, its variations, and files of all of them."""
+    p, panel = events.parts, events.parts.picked
+    p.gallery.select(plain(events.pick), p.all_pictures, [*panel.outputs, p.status], **QUICK)
+    origin: set[Any] = {panel.picked, panel.amount}
+    varying = panel.vary.click(plain(events.vary), origin, p.results, **shown_on(p.status))
+    buttons.cancel.click(None, cancels=[varying], **CHEAP)
+    closed = [panel.panel, panel.picked, p.gallery]
+    panel.close.click(
+        lambda: panel.hide() | {p.gallery: gr.Gallery(selected_index=None)}, None, closed, **CHEAP
+    )
+    download_made(buttons.grid, events.grid, p.shown)
+    download_made(buttons.zip, zipped, p.shown)
+    download_made(p.tray.zip, zipped, p.tray.kept)
+
+
+def connect_photo(events: SampleEvents) -> None:
+    """The search for a photo, and its end before time."""
+    p, panel = events.parts, events.parts.photo
+    inputs: set[Any] = {p.model, p.label, panel.photo, p.tray.kept}
+    outputs = [*panel.outputs, *p.results, *p.picked.outputs]
+    run = panel.go.click(plain(events.find), inputs, outputs, **shown_on(panel.status))
+    panel.cancel.click(lambda: STOPPED, None, panel.status, cancels=[run], **CHEAP)

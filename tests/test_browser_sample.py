@@ -1,0 +1,164 @@
+"""The Sample tab in a real browser: from drawn pictures to kept ones, keyframes and a video."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from browser_pages import (
+    CHINA,
+    MARKS,
+    Visit,
+    api,
+    fetched,
+    gallery_shows,
+    keep,
+    open_tab,
+    records,
+    set_number,
+    sources,
+    upload,
+    values,
+    wait_until,
+)
+from imgsynth.imaging.record import read_record
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytest_plugins = ["app_fixtures", "browser_fixtures"]
+pytestmark = MARKS
+
+
+def pick(page: Page, number: int) -> None:
+    """Clicks a picture of the gallery and waits for it to be shown large."""
+    address = sources(page, "#sample-gallery")[number]
+    page.locator("#sample-gallery .thumbnail-item").nth(number).click()
+    api.expect(page.locator("#sample-picked-image img")).to_have_attribute("src", address)
+
+
+def requests(page: Page, selector: str = "#sample-gallery") -> list[dict[str, object]]:
+    return [record["request"] for record in records(page, selector)]
+
+
+def slide(page: Page, label: str, steps: int) -> None:
+    """Moves a slider by keys, which says "input" as dragging does."""
+    slider = page.get_by_label(f"range slider for {label}", exact=True)
+    slider.focus()
+    for _ in range(abs(steps)):
+        slider.press("ArrowRight" if steps > 0 else "ArrowLeft")
+
+
+def test_from_a_picture_to_variations_and_a_video(visit: Visit, tmp_path: Path) -> None:
+    page = visit()
+    keyframes = page.locator("#interpolate-keyframes textarea")
+    # A tab's controls are made when it is first shown; what is typed into them in that moment is lost.
+    open_tab(page, "Interpolate")
+    api.expect(keyframes).to_have_value("1,2,3")
+    open_tab(page, "Sample")
+    pick(page, 3)
+    api.expect(page.locator("#sample-picked-line")).to_contain_text("seed 3")
+    page.locator("#sample-keep").click()
+    api.expect(page.locator("#sample-kept img")).to_have_count(1)
+    page.locator("#sample-add-keyframe").click()
+    page.locator("#sample-vary").click()
+    api.expect(page.locator("#sample-gallery .caption-label").first).to_have_text("variation 1")
+    assert {(r["seed"], r["variation_amount"]) for r in requests(page)} == {(3, 0.3)}
+    pick(page, 5)
+    page.locator("#sample-keep").click()
+    api.expect(page.locator("#sample-kept img")).to_have_count(2)
+    page.locator("#sample-add-keyframe").click()
+    keep(page, "sample-picked")
+    with page.expect_download() as download:
+        page.locator("#sample-kept-zip").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert len(archive.namelist()) == 3
+    with page.expect_download() as download:
+        page.locator("#sample-picked-download").click()
+    assert read_record(download.value.path())["request"]["seed"] == 3
+
+    open_tab(page, "Interpolate")
+    api.expect(keyframes).to_have_value(re.compile(r"3,latent:z:[^,]+"))
+    set_number(page, "Frames", 12)
+    page.locator("#interpolate-go").click()
+    video = page.locator("#interpolate-video video")
+    api.expect(page.locator("#interpolate-status")).to_contain_text("2 keyframes")
+    path = tmp_path / "walk.mp4"
+    path.write_bytes(fetched(page, video.evaluate("v => v.currentSrc")))
+    latent = keyframes.input_value().partition(",")[2]
+    assert read_record(path)["request"]["keyframes"] == [3, latent]
+
+    open_tab(page, "Sample")
+    page.locator("#sample-keep").click()
+    api.expect(page.locator("#sample-kept img")).to_have_count(1)
+    page.locator("#sample-kept-clear").click()
+    api.expect(page.locator("#sample-tray")).to_be_hidden()
+    page.locator("#sample-picked-close").click()
+    api.expect(page.locator("#sample-picked")).to_be_hidden()
+    pick(page, 5)  # the same one again
+
+
+@pytest.mark.parametrize("tab", ["Translate", "Inpaint"])
+def test_a_picture_goes_on_in_another_tab(visit: Visit, tab: str) -> None:
+    page = visit()
+    pick(page, 2)
+    shown = values(fetched(page, sources(page, "#sample-gallery")[2]))
+    page.locator(f"#sample-to-{tab.lower()}").click()
+    api.expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+    photo = page.locator(f"#{tab.lower()}-photo img").first
+    api.expect(photo).to_be_visible()
+    assert (values(fetched(page, str(photo.get_attribute("src")))) == shown).all()
+    if tab == "Inpaint":
+        api.expect(page.locator("#inpaint-editor canvas").first).to_be_visible()
+    keep(page, f"sample-to-{tab.lower()}")
+
+
+def test_pictures_follow_psi_and_directions(visit: Visit) -> None:
+    page = visit()
+    pick(page, 0)
+    page.locator("#sample-options button").first.click()
+    slide(page, "Truncation (psi)", -4)
+    wait_until(page, lambda: requests(page)[15]["psi"] == 0.8)
+    page.locator("#sample-directions button").first.click()
+    slide(page, "Direction 1", 12)
+    wait_until(page, lambda: requests(page)[15].get("directions") == {"component 1": 1.2})
+    api.expect(page.locator("#sample-picked-line")).to_contain_text("component 1 +1.2")
+    name = page.get_by_label("Name of direction 1")
+    name.fill("warmer")
+    keep(page, "sample-directions")
+    page.locator("#sample-model input[value=avatars-vae]").check()
+    api.expect(name).to_have_value("component 1")
+    page.locator("#sample-model input[value=avatars-gan]").check()
+    api.expect(name).to_have_value("warmer")
+    slide(page, "Direction 1", 3)
+    wait_until(page, lambda: requests(page)[0].get("directions") == {"component 1": 0.3})
+    page.locator("#sample-directions-reset").click()
+    wait_until(page, lambda: all("directions" not in r for r in requests(page)))
+    with page.expect_download() as download:
+        page.locator("#sample-zip").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert len(archive.namelist()) == 17
+    with page.expect_download() as download:
+        page.locator("#sample-download").click()
+    assert read_record(download.value.path())["request"]["seeds"] == list(range(16))
+
+
+def test_a_photo_is_found_and_goes_on_like_a_picture(visit: Visit) -> None:
+    page = visit("/?__theme=dark", width=390, height=844)
+    page.locator("#sample-model input[value=avatars-vae]").check()
+    gallery_shows(page, list(range(16)))
+    page.locator("#sample-photo-part button").first.click()
+    upload(page, "#sample-photo", CHINA)
+    page.locator("#sample-find").click()
+    api.expect(page.locator("#sample-find-status")).to_contain_text("from the photo")
+    api.expect(page.locator("#sample-gallery img")).to_have_count(1)
+    api.expect(page.locator("#sample-picked-line")).to_contain_text("from a photo")
+    keep(page, "sample-photo-phone")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator("#sample-vary").click()
+    api.expect(page.locator("#sample-gallery img")).to_have_count(16)
+    assert all(str(r["latent"]).startswith("latent:z:") for r in requests(page))
