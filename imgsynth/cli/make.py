@@ -34,35 +34,42 @@ if TYPE_CHECKING:
     from imgsynth.imaging.record import Record
     from imgsynth.imaging.write import Job
     from imgsynth.tasks.pictures import Picture
-    from imgsynth.tasks.requests import TranslateRequest
+    from imgsynth.tasks.requests import SampleRequest, TranslateRequest
     from imgsynth.tasks.translate_video import Film
+
+
+Seeds = Annotated[str, typer.Option(metavar="1,2,5-10", help="One picture is drawn per seed.")]
+Folder = Annotated[Path, typer.Option(metavar="DIR", help="Folder for seed00000000.png and so on.")]
+Grid = Annotated[Path | None, typer.Option(metavar="FILE", help="All pictures on one sheet, too.")]
+VariationSeed = Annotated[
+    str | None, typer.Option(metavar="N", help="Draw the variation of each picture towards this seed's.")
+]
+VariationAmount = Annotated[
+    str, typer.Option(metavar="0..1", help="How far a variation goes from the picture itself.")
+]
+Direction = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=AMOUNT", help="Go along a direction, such as 'component 1=2'."),
+]
 
 
 def sample(
     common: Common,
     *,
     checkpoint: Checkpoint,
-    seeds: Annotated[str, typer.Option(metavar="1,2,5-10", help="One picture is drawn per seed.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for seed00000000.png and so on.")],
+    seeds: Seeds,
+    out: Folder,
     psi: Psi = "1",
     label: Label = None,
-    grid: Annotated[Path | None, typer.Option(metavar="FILE", help="All pictures on one sheet, too.")] = None,
-    variation_seed: Annotated[
-        str | None, typer.Option(metavar="N", help="Draw the variation of each picture towards this seed's.")
-    ] = None,
-    variation_amount: Annotated[
-        str, typer.Option(metavar="0..1", help="How far a variation goes from the picture itself.")
-    ] = "0",
-    direction: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=AMOUNT", help="Go along a direction, such as 'component 1=2'."),
-    ] = None,
+    grid: Grid = None,
+    variation_seed: VariationSeed = None,
+    variation_amount: VariationAmount = "0",
+    direction: Direction = None,
 ) -> None:
     """Draw one picture per seed."""
-    from imgsynth.imaging.write import encode_all, write_image
+    from imgsynth.imaging.write import write_image
     from imgsynth.tasks.requests import SampleRequest, make_request, parse_seeds
     from imgsynth.tasks.sample import grid_of
-    from imgsynth.tasks.sample import sample as draw
 
     request = make_request(
         SampleRequest,
@@ -76,22 +83,31 @@ def sample(
     if grid is not None:
         check_ending(grid, PICTURES)
     model = open_model(common, checkpoint)
-    drawn: list[Picture] = []
+    drawn = draw(model, request, out, keep=grid is not None)
+    if grid is not None:
+        sheet = grid_of(model, request, drawn)
+        put(write_image(grid, sheet.image, sheet.record))
+    say(f"Drew {counted(len(request.seeds), 'picture')} with {model.identity.id}.")
+
+
+def draw(model: Model, request: SampleRequest, out: Path, keep: bool) -> list[Picture]:
+    """Writes each picture as it comes, and says where; returns them if they are to be kept."""
+    from imgsynth.imaging.write import encode_all
+    from imgsynth.tasks.sample import sample as draw_each
+
+    kept: list[Picture] = []
 
     def jobs() -> Iterator[Job]:
-        for picture in draw(model, request):
-            if grid is not None:
-                drawn.append(picture)
+        for picture in draw_each(model, request):
+            if keep:
+                kept.append(picture)
             yield out / f"{picture.name}.png", picture.image, picture.record, None
 
     with progress_bar(len(request.seeds), "picture") as bar:
         for path in encode_all(jobs()):
             put(path)
             bar.update()
-    if grid is not None:
-        sheet = grid_of(model, request, drawn)
-        put(write_image(grid, sheet.image, sheet.record))
-    say(f"Drew {counted(len(request.seeds), 'picture')} with {model.identity.id}.")
+    return kept
 
 
 def parse_directions(texts: Sequence[str]) -> dict[str, str]:

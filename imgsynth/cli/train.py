@@ -75,15 +75,12 @@ def train(
     chosen: dict[str, str],
 ) -> None:
     """Train a checkpoint; Ctrl-C ends the run early."""
-    from imgsynth.cli.train_request import TrainRequest
     from imgsynth.runtime.device import pick_device
-    from imgsynth.tasks.requests import make_request
     from imgsynth.training.parallel import joined
     from imgsynth.training.recipe import Settings
 
-    length = {"minutes": minutes, "steps": steps}
-    sizes = {"size": size, "width": width, "batch": batch}
-    request = make_request(TrainRequest, **length, **sizes, seed=seed, holdout=holdout)
+    numbers = {"minutes": minutes, "steps": steps, "size": size, "width": width, "batch": batch}
+    request = read_numbers(common, **numbers, seed=seed, holdout=holdout)
     check_recipe(recipe, two_domains=bool(data_b or out_back), inits=len(init or []))
     check_files(out, out_back, resume)
     with joined(pick_device(common.device)) as device:
@@ -96,14 +93,25 @@ def train(
             init=tuple(weights_of(what) for what in init or ()),
             device=device,
             options=chosen,
-            **request.model_dump(exclude=set(length)),
+            **request.model_dump(exclude={"minutes", "steps"}),
         )
-        if common.precision not in (None, "auto"):
-            tell("Training chooses its own precision, so --precision is left aside.")
         made, budget = build(recipe, settings), budget_of(request, recipe)
         with watched(out, watch):
             files = carry_out(made, budget, resume)
             published(files, push_to_hub, public)
+
+
+def read_numbers(common: Common, **numbers: str | None) -> TrainRequest:
+    """
+    Raises:
+        BadRequest: a number that cannot be used.
+    """
+    from imgsynth.cli.train_request import TrainRequest
+    from imgsynth.tasks.requests import make_request
+
+    if common.precision not in (None, "auto"):
+        tell("Training chooses its own precision, so --precision is left aside.")
+    return make_request(TrainRequest, **numbers)
 
 
 def check_recipe(name: str, two_domains: bool, inits: int) -> None:
