@@ -29,7 +29,7 @@ RECIPE_OPTIONS = {
     "beta": ("W", "vae: weight of the KL divergence."),
     "free_bits": ("NATS", "vae: what each latent may tell at no cost."),
     "warm_up": ("0..1", "vae: part of the run over which the weight of the KL divergence rises."),
-    "reconstruction": ("NAME", "vae: edges, or pyramid for errors on several scales."),
+    "reconstruction": ("NAME", "vae: pyramid for errors on several scales, or edges."),
     "adversarial": ("W", "vae, inpaint: weight of a discriminator's verdict; 0 for none."),
     "norm": ("NAME", "cyclegan: instance or none, of a ResNet."),
     "upsampling": ("NAME", "cyclegan: transposed or nearest, of a ResNet."),

@@ -79,14 +79,15 @@ class VAEOptions(Request):
         beta: weight of the KL divergence at the end (Higgins et al. 2017).
         free_bits: nats of each latent's KL divergence that cost nothing (Kingma et al. 2016).
         warm_up: part of the run over which the weight of the KL divergence rises from 0.
-        reconstruction: what errors are measured on: values and edges, or the bands of a Laplacian pyramid.
+        reconstruction: what errors are measured on: values and edges, or the bands of a Laplacian pyramid,
+            whose coarse ones see to the colours of large shapes; edges leave those to the very end.
         adversarial: weight of a discriminator (Larsen et al. 2016); 0 trains without one.
     """
 
     beta: Weight = 4.0
     free_bits: Weight = 0.0
     warm_up: Share = 0.4
-    reconstruction: Annotated[str, one_of("reconstruction", ("edges", "pyramid"))] = "edges"
+    reconstruction: Annotated[str, one_of("reconstruction", ("edges", "pyramid"))] = "pyramid"
     adversarial: Weight = 0.0
 
 

@@ -29,7 +29,7 @@ from imgsynth.training.reconstruction import (
 LATENT = 64
 RATE, JUDGE_RATE = 1e-3, 2e-4
 GAME = LOSSES["non-saturating"]
-# One group of all channels takes one mean from them: of several, each takes the colour of a flat background.
+# One group of all channels: the fewer means are taken away, the more is left of a flat background's colour.
 HINTS = {"norm_num_groups": 1}
 
 
