@@ -32,7 +32,7 @@ from imgsynth.training.reconstruction import feature_matching, multi_scale_l1
 RATE, JUDGE_RATE = 2e-4, 2e-4
 BLOCKS = 4
 # Wider holes than these pixels are better filled from further away (see `Inpainter.scale_for`).
-HINTS = {"hole_reach": 36}
+HINTS = {"hole_reach": 50}
 GAME = LOSSES["non-saturating"]
 
 
