@@ -44,7 +44,9 @@ def beginning(settings: Mapping[str, Any]) -> str:
 def lines(document: Mapping[str, Any], columns: Sequence[str], rows: Rows) -> Iterator[str]:
     settings = document["settings"]
     sources = ", ".join(source["name"] for source in (*document["data"], *document["data_b"]))
-    yield f"Measured on {sources}, {settings['count']:,} pictures a time, {settings['draws']} times:"
+    drawn = any(figure["over"] == "draws" for figure in document["figures"].values())
+    times = f" a time, {settings['draws']} times" if drawn else ""
+    yield f"Measured on {sources}, {settings['count']:,} pictures{times}:"
     yield ""
     yield f"| {' | '.join(columns)} |"
     yield "|---" * len(columns) + "|"
