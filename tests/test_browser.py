@@ -113,8 +113,7 @@ def test_cancel_leaves_the_app_usable(visit: Visit) -> None:
     page.locator("#interpolate-go").click()
     status = page.locator("#interpolate-status")
     api.expect(status).to_contain_text("of 600")
-    with page.expect_response(lambda response: response.url.endswith("/reset")):
-        page.locator("#interpolate-cancel").click()
+    page.locator("#interpolate-cancel").click()
     api.expect(status).to_contain_text(re.compile("Stopped; [0-9]+ of 600 frames are kept."))
     set_number(page, "Frames", 10)
     page.locator("#interpolate-go").click()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ from imgsynth.imaging.record import RECORD_FILE, read_record
 from imgsynth.imaging.video import count_frames
 from imgsynth.runtime.opening import Runtime
 from imgsynth.tasks.redo import Walk, redo
-from imgsynth.ui.interpolate_tab import keep_part, make_render
+from imgsynth.ui.interpolate_tab import make_render
+from imgsynth.ui.runs import begin, stop
 from imgsynth.ui.session import Session
 from imgsynth.ui.walk_file import ANIMATED, FILMS, FORMATS
 
@@ -29,10 +29,10 @@ def session(tiny_catalog: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return Session(Runtime("cpu", "fp32"))
 
 
-def render(session: Session, kind: str) -> Any:
-    """Preview, video, line, download and what has been drawn, one after the other."""
+def render(session: Session, kind: str, run: str | None = None) -> Any:
+    """Preview, video, line and download, one after the other."""
     options = (FRAMES, "slerp", False, 20, 1.0, kind)
-    return make_render(session)("tiny-gan", "1,2", None, None, None, *options)
+    return make_render(session)("tiny-gan", "1,2", None, None, None, *options, run or begin(None))
 
 
 def shown(component: Any) -> Any:
@@ -41,10 +41,9 @@ def shown(component: Any) -> Any:
 
 @pytest.mark.parametrize("kind", [kind for _, kind in FORMATS])
 def test_a_walk_is_written_as_asked_for(session: Session, kind: str) -> None:
-    *_, (preview, video, line, download, kept) = render(session, kind)
+    *_, (preview, video, line, download) = render(session, kind)
     path = Path(shown(download))
     assert path.suffix == f".{kind}"
-    assert kept is None
     assert f"{FRAMES} frames" in line
     assert shown(video) == (str(path) if kind in FILMS else None)
     assert (shown(preview) == str(path)) is (kind in ANIMATED)
@@ -59,12 +58,15 @@ def test_a_walk_is_written_as_asked_for(session: Session, kind: str) -> None:
 
 
 def test_a_stopped_walk_keeps_its_frames(session: Session) -> None:
-    *_, (_, _, _, _, recorder) = islice(render(session, "mp4"), 2)
-    preview, _, line, download, left = keep_part(recorder, "webp")
+    run = begin(None)
+    walk = render(session, "webp", run)
+    next(walk)
+    next(walk)  # every eighth frame is shown
+    stop(run)
+    preview, _, line, download = next(walk)
     path = shown(download)
     assert shown(preview) == path
     assert line == f"Stopped; 9 of {FRAMES} frames are kept."
-    assert left is None
     record = read_record(path)
     assert record["request"]["kept"] == 9
     remade = redo(session.model("tiny-gan"), record)
@@ -77,13 +79,9 @@ def test_a_stopped_walk_keeps_its_frames(session: Session) -> None:
     np.testing.assert_array_equal(kept, again)
 
 
-def test_nothing_is_kept_of_what_never_began() -> None:
-    assert keep_part(None, "mp4")[-1] is None
-
-
 @pytest.mark.parametrize("kept", [0, FRAMES + 1, "all"])
 def test_a_record_of_more_frames_than_there_are_is_refused(session: Session, kept: Any) -> None:
-    *_, (_, _, _, download, _) = render(session, "webp")
+    *_, (_, _, _, download) = render(session, "webp")
     record = read_record(shown(download))
     record["request"]["kept"] = kept
     with pytest.raises(BadRequest, match="kept frames"):

@@ -18,12 +18,14 @@ from imgsynth.tasks.requests import InterpolateRequest, make_request, show_seeds
 from imgsynth.ui.classes import chosen_label
 from imgsynth.ui.keyframes import keyframes_of, make_class, make_fit, make_photos, make_seeds, psi_of
 from imgsynth.ui.picker import make_picker
+from imgsynth.ui.runs import begin, stop, until_stopped
 from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, literal, new_folder, plain
 from imgsynth.ui.walk_file import ANIMATED, FILMS, FORMATS, write_walk
 
 PREVIEW_EVERY = 8
 PREVIEW_SIDE = 384
 FRAME = "Frame"
+KEPT = "Stopped; {} of {} frames are kept."
 PATHS = [
     ("Along the sphere (slerp)", "slerp"),
     ("Straight (lerp)", "lerp"),
@@ -83,6 +85,7 @@ def make_render(session: Session) -> Any:
         fps: int,
         psi: float,
         kind: str,
+        run: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[tuple[Any, ...]]:
         progress((0, int(frames)), desc="Loading the model", unit="frames")
@@ -97,18 +100,21 @@ def make_render(session: Session) -> Any:
         request = make_request(InterpolateRequest, keyframes=keyframes, path=path, loop=loop, **numbers)
         started = time.monotonic()
         recorder = Recorder(request, walk_record(model, request, opened))
-        for index, preview in recorder.previews(interpolate(model, request, opened)):
+        drawn = until_stopped(interpolate(model, request, opened), run)
+        for index, preview in recorder.previews(drawn):
             progress((index, request.frames), desc="Drawing", unit="frames")
             yield (
                 gr.Image(preview, visible=True),
                 gr.Video(visible=False),
                 f"{FRAME} {index + 1} of {request.frames}",
                 gr.skip(),
-                recorder,
             )
-        progress((request.frames, request.frames), desc="Writing the file", unit="frames")
-        path = recorder.write(kind, request.frames)
-        yield *finished(path, kind, recorder), line(model, request, opened, started), handed_out(path), None
+        count = len(recorder.frames)
+        progress((count, request.frames), desc="Writing the file", unit="frames")
+        path = recorder.write(kind, count)
+        whole = line(model, request, opened, started)
+        told = whole if count == request.frames else KEPT.format(count, request.frames)
+        yield *finished(path, kind, recorder), told, handed_out(path)
 
     return render
 
@@ -140,25 +146,11 @@ def line(model: Model, request: InterpolateRequest, photos: Sequence[Photo], sta
     )
 
 
-def stopped() -> tuple[Any, ...]:
-    """What the tab shows of a walk that was not finished: the earlier video, if there is one."""
+def settled(status: str) -> tuple[Any, ...]:
+    """After an error in the midst of a walk: the earlier video, if there is one."""
+    if not status.startswith(FRAME):
+        return gr.skip(), gr.skip(), gr.skip()
     return gr.Image(visible=False), gr.Video(visible=True), "Stopped."
-
-
-@plain
-def keep_part(recorder: Recorder | None, kind: str) -> tuple[Any, ...]:
-    """Writes what was drawn of a walk before it was stopped."""
-    if recorder is None or not recorder.frames:
-        return (*[gr.skip()] * 4, None)
-    count = len(recorder.frames)
-    path = recorder.write(kind, count)
-    told = f"Stopped; {count} of {recorder.request.frames} frames are kept."
-    return *finished(path, kind, recorder), told, handed_out(path), None
-
-
-def settled(status: str) -> Any:
-    """After an error, or a frame that was on its way when Cancel was pressed."""
-    return stopped() if status.startswith(FRAME) else (gr.skip(), gr.skip(), gr.skip())
 
 
 def make_interpolate_tab(session: Session, opened: gr.State) -> InterpolateTab:
@@ -203,20 +195,18 @@ def connect_render(
     """Starts a walk, and stops it, with its frames kept.
 
     Args:
-        inputs: of `render`; the last one is the kind of file.
+        inputs: of `render`, which gets the run's folder after them.
         shows: preview, video, status and download.
     """
-    walk: gr.State = gr.State(None)
+    run: gr.State = gr.State(None)
     *seen, _ = shows
     status = seen[-1]
-    shown: dict[str, Any] = {"show_progress_on": [status], **LANE, **PRIVATE}
-    runs: list[Any] = [trigger(render, inputs, [*shows, walk], **shown) for trigger in triggers]
-    stopping = cancel.click(stopped, None, seen, cancels=runs, **CHEAP)
-    keeping = stopping.then(keep_part, [walk, inputs[-1]], [*shows, walk], **QUICK)
-    for trigger in triggers:  # what was kept shall not take the place of a newer walk
-        trigger(None, cancels=[keeping], **CHEAP)
-    for run in runs:
-        run.failure(settled, status, seen, **CHEAP)
+    shown: dict[str, Any] = {"show_progress_on": [status], "trigger_mode": "multiple", **LANE, **PRIVATE}
+    for trigger in triggers:
+        begun = trigger(begin, run, run, **CHEAP)
+        rendering = begun.then(render, [*inputs, run], shows, **shown)
+        rendering.failure(settled, status, seen, **CHEAP)
+    cancel.click(stop, run, None, **CHEAP)
 
 
 def make_options() -> tuple[gr.Radio, gr.Checkbox, gr.Slider, gr.Slider, gr.Radio]:
