@@ -180,8 +180,7 @@ class StyleGAN2Plan(GeneratorPlan):
         assert isinstance(generator, StyleGAN2Generator)
         known = sum(key.endswith("upsample.kernel") for key in state)
         new = generator.to_rgbs[known:]
-        lacks = {key for key in generator.state_dict() if key not in state} if len(new) else set()
-        generator.load_state_dict({**state, **{key: generator.state_dict()[key] for key in lacks}})
+        generator.load_state_dict({**generator.state_dict(), **state} if len(new) else state)
         for to_rgb in new:
             assert isinstance(to_rgb, ToRGB)
             nn.init.zeros_(to_rgb.conv.weight)

@@ -14,10 +14,10 @@ from imgsynth.tasks.inpaint import candidates
 from imgsynth.tasks.requests import InpaintRequest, make_request
 from imgsynth.ui.hole import History, at, painted_hole
 from imgsynth.ui.mask_tools import Editor
+from imgsynth.ui.photos import finished, open_photo
 from imgsynth.ui.picker import Opened, offered
 from imgsynth.ui.result_panel import shown as shown_result
 from imgsynth.ui.session import CHEAP, QUICK, Session, literal, plain, wanted
-from imgsynth.ui.translate_tab import finished, open_photo
 
 
 @dataclass(frozen=True)

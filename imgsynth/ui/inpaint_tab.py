@@ -24,10 +24,10 @@ from imgsynth.ui.examples import example_photos
 from imgsynth.ui.hole import History, at, painted_hole
 from imgsynth.ui.mask_tools import Editor, MaskTools, make_mask_file, make_mask_tools
 from imgsynth.ui.outpaint_panel import OutpaintPanel, make_extend, make_outpaint_panel
+from imgsynth.ui.photos import open_photo
 from imgsynth.ui.picker import make_picker
 from imgsynth.ui.result_panel import ResultPanel, make_result_panel, on_panel, part_bar, saved
 from imgsynth.ui.session import CHEAP, LANE, Session, literal, plain
-from imgsynth.ui.translate_tab import open_photo
 from imgsynth.ui.uploads import FileInput, PhotoInput
 
 

@@ -15,8 +15,8 @@ from imgsynth.imaging.write import write_mask
 from imgsynth.tasks.inpaint import fill_weights
 from imgsynth.tasks.requests import InpaintRequest, make_request
 from imgsynth.ui.hole import BRUSH, History, Shown, at, hole_of, overlay, painted_hole, placed, size_of
+from imgsynth.ui.photos import open_photo
 from imgsynth.ui.session import CHEAP, QUICK, new_folder, plain
-from imgsynth.ui.translate_tab import open_photo
 from imgsynth.ui.uploads import FileInput, PhotoEditor, PhotoInput
 
 # A download button needs its file before it is pressed; the mask is drawn only when it is asked for.

@@ -13,9 +13,9 @@ from imgsynth.errors import BadRequest
 from imgsynth.imaging.read import Photo
 from imgsynth.tasks.outpaint import outpaint
 from imgsynth.tasks.requests import MOST_EXTENSION, OutpaintRequest, make_request
+from imgsynth.ui.photos import open_photo
 from imgsynth.ui.result_panel import part_bar, saved
 from imgsynth.ui.session import Session, literal, plain
-from imgsynth.ui.translate_tab import open_photo
 
 SIDES = ("left", "top", "right", "bottom")
 

@@ -11,8 +11,8 @@ import gradio as gr
 from imgsynth.errors import BadImage
 from imgsynth.imaging.read import Photo
 from imgsynth.tasks.pictures import Picture
+from imgsynth.ui.photos import finished
 from imgsynth.ui.session import PRIVATE, QUICK, plain, still_wanted
-from imgsynth.ui.translate_tab import finished
 from imgsynth.ui.uploads import PhotoInput
 
 EMPTY = "Paint over what should go; everything else stays as it is, to the last bit."
