@@ -12,6 +12,7 @@ from imgsynth.architectures.stylegan2 import StyleGAN2Generator
 from imgsynth.training.discriminators import (
     DCGANDiscriminator,
     PatchDiscriminator,
+    PatchNorm,
     ResidualDiscriminator,
     deviation,
 )
@@ -172,10 +173,23 @@ def test_a_residual_discriminator_keeps_its_scale() -> None:
     assert 0.4 < features.std() < 2
 
 
-def test_patches_are_scored_with_features_on_the_way() -> None:
-    scores, features = PatchDiscriminator(4)(noise(2, 3, 64, 64))
+@pytest.mark.parametrize("norm", ["instance", "spectral", "none"])
+def test_patches_are_scored_with_features_on_the_way(norm: PatchNorm) -> None:
+    scores, features = PatchDiscriminator(4, norm=norm)(noise(2, 3, 64, 64))
     assert scores.shape == (2, 1, 6, 6)
     assert [f.shape[1] for f in features] == [4, 8, 16, 32]
+
+
+def test_a_judge_with_spectral_norm_cares_little_for_little() -> None:
+    """However large its weights are."""
+    judge = PatchDiscriminator(4, norm="spectral")
+    for parameter in judge.parameters():
+        parameter.data.mul_(100.0)
+    x = noise(1, 3, 64, 64)
+    for _ in range(20):  # the norm is found step by step
+        scores = judge(x)[0]
+    nearby = judge(x + 0.01 * noise(1, 3, 64, 64, seed=5))[0]
+    assert (scores - nearby).abs().max() < 0.2
 
 
 def test_a_lightweight_discriminator_learns_to_rebuild() -> None:

@@ -16,8 +16,9 @@ from imgsynth.architectures.cyclegan_resnet import CYCLEGAN_RESNET, ResnetGenera
 from imgsynth.architectures.lama import LaMaGenerator, assemble
 from imgsynth.errors import BadRequest
 from imgsynth.training import gan, identity, identity_resnet
-from imgsynth.training.cyclegan import resnet_sizes
+from imgsynth.training.cyclegan import RESNET_HINTS, resnet_sizes, start
 from imgsynth.training.generators import PLANS
+from imgsynth.training.options import CycleGANOptions
 from imgsynth.training.recipe import Settings
 from imgsynth.training.run import make_recipe
 
@@ -42,14 +43,14 @@ def always_the_same() -> None:
 
 @pytest.mark.parametrize(("upsampling", "least"), [("transposed", 28), ("nearest", 20)])
 def test_a_resnet_without_norms_starts_as_the_identity(upsampling: str, least: float) -> None:
-    generator = ResnetGenerator(**resnet_sizes(16, "none", upsampling))
+    generator = ResnetGenerator(**resnet_sizes(16, CycleGANOptions(norm="none", upsampling=upsampling)))
     identity_resnet.start_as_identity(generator)
     x = photo()
     assert decibels(generator(x * 2 - 1) * 0.5 + 0.5, x) > least
 
 
 def test_a_resnet_that_starts_as_the_identity_can_learn_in_every_layer() -> None:
-    generator = ResnetGenerator(**resnet_sizes(16, "none", "transposed"))
+    generator = ResnetGenerator(**resnet_sizes(16, CycleGANOptions(norm="none", upsampling="transposed")))
     identity_resnet.start_as_identity(generator)
     optimiser = torch.optim.Adam(generator.parameters(), 1e-3)
     before = [p.detach().clone() for p in generator.parameters()]
@@ -61,8 +62,25 @@ def test_a_resnet_that_starts_as_the_identity_can_learn_in_every_layer() -> None
         assert not torch.equal(old, new)
 
 
+def test_a_resnet_that_draws_changes_starts_with_none_and_says_what_it_is() -> None:
+    sizes = resnet_sizes(8, CycleGANOptions(learn_residual=True))
+    generator = ResnetGenerator(**sizes)
+    start(generator)
+    x = photo() * 2 - 1
+    assert torch.equal(generator(x), x)
+    generator(x).sum().backward()
+    assert next(p.grad for p in reversed([*generator.parameters()]) if p.dim() == 4).abs().sum() > 0
+    with torch.no_grad():
+        generator.model[-2].bias += 3
+    assert generator(x).max() == 1
+    shapes = {key: tuple(tensor.shape) for key, tensor in generator.state_dict().items()}
+    told = {name: sizes[name] for name in RESNET_HINTS}
+    assert CYCLEGAN_RESNET.read(shapes, told)["learn_residual"]
+    assert not CYCLEGAN_RESNET.read(shapes, {})["learn_residual"]
+
+
 def test_a_file_tells_that_there_are_no_norms() -> None:
-    sizes = resnet_sizes(8, "none", "transposed")
+    sizes = resnet_sizes(8, CycleGANOptions(norm="none", upsampling="transposed"))
     shapes = {key: tuple(value.shape) for key, value in ResnetGenerator(**sizes).state_dict().items()}
     hints = {"norm": "none", "padding": "reflect"}
     assert CYCLEGAN_RESNET.read(shapes, hints)["norm"] == "none"

@@ -164,6 +164,14 @@ def test_augmentation_keeps_shapes_and_lets_gradients_through(policy: str) -> No
     assert (x.grad != 0).any(dim=(1, 2, 3)).all()
 
 
+def test_a_chance_leaves_pictures_as_they_are() -> None:
+    torch.manual_seed(0)
+    x = noise(400, 3, 8, 8)
+    same = (augment(x, "color", 0.3) == x).all(dim=3).all(dim=2).all(dim=1)
+    assert 240 < int(same.sum()) < 320
+    assert torch.equal(augment(x, "color,cutout", 0.0), x)
+
+
 def test_an_empty_policy_changes_nothing() -> None:
     x = noise(2, 3, 8, 8)
     assert augment(x, "") is x

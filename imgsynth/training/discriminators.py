@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 from imgsynth.architectures.mapping import EqualLinear
 from imgsynth.architectures.modulation import fir
 from imgsynth.training.losses import Norm
+
+PatchNorm = Literal["instance", "spectral", "none"]
 
 SLOPE = 0.2
 GAIN = 2**0.5
@@ -79,17 +82,28 @@ class DCGANDiscriminator(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """PatchGAN (Isola et al. 2017, arXiv:1611.07004): scores for patches, and the features on the way."""
+    """PatchGAN (Isola et al. 2017, arXiv:1611.07004): scores for patches, and the features on the way.
 
-    def __init__(self, width: int, layers: int = 3, channels: int = 3, normalise: bool = True) -> None:
+    Args:
+        width: channels after the first layer.
+        layers: stages after it; all but the last halve the size.
+        channels: image channels.
+        norm: "instance" of what all stages but the first give, "spectral" of all weights, or "none".
+    """
+
+    def __init__(self, width: int, layers: int = 3, channels: int = 3, norm: PatchNorm = "instance") -> None:
         super().__init__()
+        held: Norm = "spectral" if norm == "spectral" else "none"
         widths = [width * min(8, 2**i) for i in range(layers + 1)]
-        self.stages = nn.ModuleList([nn.Conv2d(channels, widths[0], 4, 2, 1)])
-        make_norm: Callable[[int], nn.Module] = nn.InstanceNorm2d if normalise else lambda _: nn.Identity()
+        self.stages = nn.ModuleList([normalised(nn.Conv2d(channels, widths[0], 4, 2, 1), held)])
+        make_norm: Callable[[int], nn.Module] = (
+            nn.InstanceNorm2d if norm == "instance" else lambda _: nn.Identity()
+        )
         for i, (inner, outer) in enumerate(pairwise(widths)):
             stride = 1 if i == layers - 1 else 2
-            self.stages.append(nn.Sequential(nn.Conv2d(inner, outer, 4, stride, 1), make_norm(outer)))
-        self.score = nn.Conv2d(widths[-1], 1, 4, 1, 1)
+            conv = normalised(nn.Conv2d(inner, outer, 4, stride, 1), held)
+            self.stages.append(nn.Sequential(conv, make_norm(outer)))
+        self.score = normalised(nn.Conv2d(widths[-1], 1, 4, 1, 1), held)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         features = []

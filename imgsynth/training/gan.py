@@ -10,6 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from imgsynth.errors import TrainingFailed
+from imgsynth.runtime.opening import open_checkpoint
+from imgsynth.training.anchor import Anchor
 from imgsynth.training.augment import augment
 from imgsynth.training.collapse import Watch, held_back
 from imgsynth.training.data import load
@@ -18,6 +20,7 @@ from imgsynth.training.losses import LOSSES, AdversarialLoss, Norm
 from imgsynth.training.microbatch import Terms
 from imgsynth.training.options import GANOptions, options_of
 from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
+from imgsynth.training.reconstruction import multi_scale_l1
 
 EMA = 0.998
 # Steps in which a fresh discriminator catches up with a generator that can draw already.
@@ -61,6 +64,13 @@ class GANRecipe(Recipe):
         for name, rate in self.rates.items():
             self.optimisers[name] = self.loss.make_optimiser(self.parts[name], rate)
         self.watch = self.make_watch()
+        self.anchor = self.make_anchor()
+
+    def make_anchor(self) -> Anchor | None:
+        if not self.options.anchor:
+            return None
+        model = open_checkpoint(self.options.anchor, str(self.device), "fp32")
+        return Anchor(model, self.images, self.size, self.latent)
 
     def make_watch(self) -> Watch | None:
         if not self.options.collapse_every:
@@ -70,7 +80,10 @@ class GANRecipe(Recipe):
 
     def critic(self, images: Tensor) -> Tensor:
         """Scores of pictures as training shows them to the discriminator, float32 N."""
-        return self.discriminator(augment(images, self.options.augment)).float()
+        return self.discriminator(self.augmented(images)).float()
+
+    def augmented(self, images: Tensor) -> Tensor:
+        return augment(images, self.options.augment, self.options.augment_chance)
 
     def reals(self, rng: torch.Generator) -> Tensor:
         batch = self.images.batch(rng, self.batch, self.size)
@@ -97,18 +110,28 @@ class GANRecipe(Recipe):
     def train_generator(self, real: Tensor, rng: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """One step; the pictures that it was taken with, and figures."""
         z, drawn = self.normal(rng, self.latent), torch.empty_like(real)
+        known = self.anchor.latents(real, self.normal(rng, self.latent)) if self.anchor else None
 
         def loss_of(part: slice) -> Terms:
             with self.autocast():
                 fake = self.plan.pictures(self.generator, z[part])
                 loss = self.loss.generator_loss(self.critic, fake, real[part])
             drawn[part] = fake.detach()
-            return loss, {"G": loss}
+            if known is None:
+                return loss, {"G": loss}
+            missed = self.redrawing_error(known[part], real[part])
+            return loss + self.options.anchor_weight * missed, {"G": loss, "redrawn": missed}
 
         self.discriminator.requires_grad_(False)
         figures = self.update("generator", loss_of)
         self.discriminator.requires_grad_(True)
         return drawn, figures
+
+    def redrawing_error(self, z: Tensor, real: Tensor) -> Tensor:
+        """How far what is drawn from the latents of real pictures is from them, in [0, 1]."""
+        with self.autocast():
+            redrawn = self.plan.architecture.output_range.to_unit(self.generator(z))
+        return multi_scale_l1(redrawn.float(), real * 0.5 + 0.5)
 
     def train_discriminator(
         self, step: int, real: Tensor, rng: torch.Generator, drawn: Tensor | None = None
@@ -174,8 +197,11 @@ class GANRecipe(Recipe):
             "base width": str(self.width),
             "batch": str(self.batch),
             "loss": ", ".join([loss.title, *extras]),
+            "anchor": f"{self.options.anchor or 'none'}"
+            + (f", weight {self.options.anchor_weight:g}" if self.anchor else ""),
             "discriminator": f"{norm}, {loss.critics} step(s) for one of the generator",
-            "augmentation": f"horizontal flips; differentiable {self.options.augment or 'none'}",
+            "augmentation": f"horizontal flips; differentiable {self.options.augment or 'none'}, "
+            f"each for {self.options.augment_chance:.0%} of the pictures",
             "optimiser": f"{loss.optimiser} {rate:g} (discriminator {judge_rate:g}), "
             + (f"betas {loss.betas[0]:g} and {loss.betas[1]:g}, " if loss.optimiser == "Adam" else "")
             + "rates falling over the last third",

@@ -58,7 +58,7 @@ class InpaintRecipe(Recipe):
         if settings.init:
             generator.load_state_dict(settings.init[0])
         self.generator = self.add("generator", generator, ema=0.999)
-        self.judge = self.add("judge", PatchDiscriminator(self.width, normalise=False))
+        self.judge = self.add("judge", PatchDiscriminator(self.width, norm="none"))
         self.adam("generator", self.generator, rate=RATE, betas=(0.9, 0.99))
         self.adam("judge", self.judge, rate=JUDGE_RATE, betas=(0.5, 0.99))
 

@@ -58,6 +58,10 @@ class GANOptions(Request):
         critics: steps of the discriminator for one of the generator.
         rate, discriminator_rate: learning rates.
         augment: changes that reals and fakes go through, names in `augment.POLICIES`.
+        augment_chance: how many of the pictures each of these changes comes to.
+        anchor: an Autoencoder from whose codes the generator also redraws the training pictures (see
+            `anchor.py`); none if unsaid.
+        anchor_weight: of the redrawn pictures' mean error on several scales.
         collapse_every: steps from one look at collapse and overfitting to the next; 0 never looks.
     """
 
@@ -69,6 +73,9 @@ class GANOptions(Request):
     rate: Rate | None = None
     discriminator_rate: Rate | None = None
     augment: Policy = "color,translation"
+    augment_chance: Share = 1.0
+    anchor: str | None = None
+    anchor_weight: Weight = 30.0
     collapse_every: int = Field(default=200, ge=0)
 
 
@@ -101,6 +108,11 @@ class CycleGANOptions(Request):
         levels: how often a U-Net halves its pictures; as often as they allow if unsaid.
         cycle, identity: weights of the two L1 terms.
         rate, discriminator_rate: learning rates of the two generators and of the two discriminators.
+        learn_residual: a ResNet draws what it changes of a picture, and starts with nothing (DeblurGAN,
+            Kupyn et al. 2018, arXiv:1711.07064): tones that instance norm forgets pass beside it.
+        spectral_norm: of the discriminators' layers, instead of instance norm: no faint pattern can then
+            count for much (the hinge loss with it is SN-PatchGAN, Yu et al. 2019, arXiv:1806.03589).
+        head_start: steps in which the discriminators learn alone, if not what suits the start.
         judged: how many pictures of each kind the discriminators see for one that the generators learn from.
         noise: deviation of what is added to a translation before it is taken back, of values in [-1, 1]; what
             is hidden in faint patterns does not survive it (Bashkirova et al. 2019, arXiv:1908.01517).
@@ -110,12 +122,15 @@ class CycleGANOptions(Request):
 
     generator: Annotated[str, one_of("generator", ("resnet", "unet"))] = "resnet"
     norm: Annotated[str, one_of("norm", ("instance", "none"))] = "instance"
+    learn_residual: bool = False
     upsampling: Annotated[str, one_of("upsampling", ("transposed", "nearest"))] = "nearest"
     levels: int | None = Field(default=None, ge=2, le=7)
     cycle: Weight = 8.0
     identity: Weight = 2.0
     rate: Rate = 2e-4
     discriminator_rate: Rate | None = None
+    spectral_norm: bool = False
+    head_start: int | None = Field(default=None, ge=0)
     judged: int = Field(default=1, ge=1, le=16)
     noise: Share = 0.0
     droplets: Weight = 1.0

@@ -1,0 +1,79 @@
+"""A rein on mode collapse: a GAN also redraws real pictures from their codes in an Autoencoder.
+
+A discriminator sees what is drawn, never what is missing. VAE-GAN (Larsen et al. 2016, arXiv:1512.09300) and
+its relatives have the generator answer for every training picture too; here an Autoencoder that is trained
+already says which latent each picture belongs to, so that one more term in the generator's loss is all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from imgsynth.errors import TrainingFailed
+from imgsynth.families import Autoencoder, Model
+from imgsynth.training.data import ImageSet
+
+# Pictures that say how codes are spread.
+SURVEYED = 2048
+AT_ONCE = 64
+
+
+class Anchor:
+    """Latents of pictures, spread over them as a generator's own latents are: normal, each of variance 1.
+
+    Codes are turned to their principal axes. Along an axis on which they vary by more than 1 they are scaled
+    down to it; along any other the variance that they lack is made up by noise, so that an axis which tells
+    nothing is noise alone.
+
+    Args:
+        model: what encodes; pictures are scaled to its size.
+        images, size: the training pictures.
+        latent: length of the generator's z, at least that of a code; what is left of it is noise.
+
+    Raises:
+        TrainingFailed: the model cannot encode, or its codes are longer than z.
+    """
+
+    def __init__(self, model: Model, images: ImageSet, size: int, latent: int) -> None:
+        if not isinstance(model, Autoencoder) or model.image_size is None:
+            raise TrainingFailed(
+                "Only a VAE of one picture size can be an --anchor; choose another checkpoint."
+            )
+        self.model, self.latent, self.side = model, latent, model.image_size
+        self.network: Any = model.network.eval().requires_grad_(False)
+        rng = torch.Generator().manual_seed(0)
+        codes = torch.cat(
+            [self.codes(images.batch(rng, AT_ONCE, size)) for _ in range(-(-SURVEYED // AT_ONCE))]
+        )
+        if codes.shape[1] > latent:
+            raise TrainingFailed(
+                f"Codes of the --anchor have {codes.shape[1]} values, but z only {latent}; "
+                "choose a larger --width."
+            )
+        self.mean = codes.mean(0)
+        variances, self.axes = torch.linalg.eigh(torch.cov(codes.T))
+        variances = variances.clamp_min(1e-6)
+        self.scale = variances.rsqrt().clamp_max(1.0)
+        self.missing = (1 - variances * self.scale.square()).clamp_min(0).sqrt()
+
+    @torch.no_grad()
+    def codes(self, images: Tensor) -> Tensor:
+        """N×3×S×S in [-1, 1] → the means of their posteriors, N×code."""
+        fitted = F.interpolate(images, size=(self.side, self.side), mode="bilinear", antialias=True)
+        given = self.model.from_unit(fitted.clamp(-1, 1) * 0.5 + 0.5)
+        return self.network.encode(given)[0].flatten(1).float()
+
+    def latents(self, images: Tensor, noise: Tensor) -> Tensor:
+        """Latents from which the pictures should be redrawn.
+
+        Args:
+            images: N×3×S×S in [-1, 1].
+            noise: N×latent normal numbers.
+        """
+        along = (self.codes(images) - self.mean) @ self.axes
+        known = along * self.scale + noise[:, : len(self.mean)] * self.missing
+        return torch.cat([known, noise[:, len(self.mean) :]], 1)

@@ -1,0 +1,78 @@
+"""Real pictures' latents for a generator, and the term that keeps it to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from builders import model_of, pixels, tiny_dcgan, tiny_vae
+from imgsynth.errors import TrainingFailed
+from imgsynth.training import anchor
+from imgsynth.training.anchor import Anchor
+from imgsynth.training.data import ImageSet
+from imgsynth.training.recipe import Settings
+from imgsynth.training.run import make_recipe
+
+
+@pytest.fixture(scope="module")
+def pictures() -> ImageSet:
+    return ImageSet([torch.from_numpy(pixels(32, 32, seed=i)).permute(2, 0, 1) for i in range(64)])
+
+
+def latents_of(pictures: ImageSet, latent: int, count: int = 512) -> Tensor:
+    hold = Anchor(model_of(tiny_vae()), pictures, 32, latent)
+    generator = torch.Generator().manual_seed(1)
+    shown = pictures.batch(generator, count, 32)
+    return hold.latents(shown, torch.randn(count, latent, generator=generator))
+
+
+def test_latents_are_spread_as_a_generators_are(pictures: ImageSet) -> None:
+    z = latents_of(pictures, 12)
+    assert z.shape == (512, 12)
+    assert z.mean(0).abs().max() < 0.25
+    covariance = torch.cov(z.T)
+    assert (covariance.diagonal() - 1).abs().max() < 0.35
+    assert (covariance - torch.diag(covariance.diagonal())).abs().max() < 0.3
+
+
+def test_what_differs_little_is_made_up_by_noise(pictures: ImageSet) -> None:
+    network: Any = tiny_vae()
+    with torch.no_grad():
+        network.fc_mu.weight[:3] *= 0.01  # axes that tell next to nothing
+    hold = Anchor(model_of(network), pictures, 32, 8)
+    assert (hold.missing[:3] > 0.9).all() and (hold.missing[3:] == 0).all()
+    shown = pictures.batch(torch.Generator().manual_seed(2), 4, 32)
+    quiet, loud = hold.latents(shown, torch.zeros(4, 8)), hold.latents(shown, torch.ones(4, 8))
+    assert torch.allclose((loud - quiet)[:, :5], hold.missing.expand(4, -1), atol=1e-5)
+    assert torch.equal((loud - quiet)[:, 5:], torch.ones(4, 3))
+    told = (hold.codes(shown) - hold.mean) @ hold.axes
+    assert torch.allclose(quiet[:, :5], told * hold.scale, atol=1e-5)
+    assert len({tuple(row.tolist()) for row in quiet}) == 4
+
+
+def test_only_a_vae_that_fits_can_be_an_anchor(pictures: ImageSet) -> None:
+    with pytest.raises(TrainingFailed, match="Only a VAE"):
+        Anchor(model_of(tiny_dcgan()), pictures, 32, 64)
+    with pytest.raises(TrainingFailed, match="have 5 values, but z only 4"):
+        Anchor(model_of(tiny_vae()), pictures, 32, 4)
+
+
+@pytest.mark.parametrize("generator", ["dcgan", "stylegan2", "lightweight"])
+def test_an_anchored_generator_learns_to_redraw(
+    generator: str, tmp_path: Path, tiny_checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(anchor, "SURVEYED", 64)
+    for i in range(8):
+        Image.new("RGB", (32, 32), (30 * i, 255 - 30 * i, 128)).save(tmp_path / f"{i}.png")
+    options = {"generator": generator, "anchor": str(tiny_checkpoints["conv_vae"])}
+    options |= {"anchor_weight": 1000.0, "rate": 2e-3}
+    sizes: dict[str, Any] = {"size": 32, "width": 4, "batch": 4, "holdout": 0.0}
+    recipe = make_recipe("gan", Settings((tmp_path,), tmp_path / "a.safetensors", options=options, **sizes))
+    missed = [recipe.step(step, 0.0)["redrawn"] for step in range(30)]
+    assert min(missed[-5:]) < 0.8 * missed[0]
+    assert "weight 1000" in recipe.describe()["anchor"]
