@@ -121,8 +121,13 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def started(folder: Path, **settings: str) -> Iterator[AppServer]:
-    """The app in a process of its own, ended when the context is left; `settings` are environment."""
+def started(folder: Path, *command: str, **settings: str) -> Iterator[AppServer]:
+    """The app in a process of its own, ended when the context is left.
+
+    Args:
+        command: what Python is to run, if not app.py.
+        settings: environment.
+    """
     (folder / "weights").mkdir()
     for name, network in tiny_networks().items():
         save(network.state_dict(), folder / "weights" / f"{name}.safetensors")
@@ -131,7 +136,7 @@ def started(folder: Path, **settings: str) -> Iterator[AppServer]:
     server = AppServer(f"http://127.0.0.1:{port}", folder / "weights", folder / "app.log")
     with server.log.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "app.py"],
+            [sys.executable, *(command or ["app.py"])],
             cwd=REPOSITORY,
             env=environment(folder, port) | settings,
             stdout=log,

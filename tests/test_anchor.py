@@ -12,7 +12,7 @@ from torch import Tensor
 
 from builders import model_of, pixels, tiny_dcgan, tiny_vae
 from imgsynth.errors import TrainingFailed
-from imgsynth.training import anchor
+from imgsynth.training import anchor, gan
 from imgsynth.training.anchor import Anchor
 from imgsynth.training.data import ImageSet
 from imgsynth.training.recipe import Settings
@@ -76,3 +76,22 @@ def test_an_anchored_generator_learns_to_redraw(
     missed = [recipe.step(step, 0.0)["redrawn"] for step in range(30)]
     assert min(missed[-5:]) < 0.8 * missed[0]
     assert "weight 1000" in recipe.describe()["anchor"]
+
+
+def test_what_is_redrawn_first_meets_its_judge_later(
+    tmp_path: Path, tiny_checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(anchor, "SURVEYED", 64)
+    monkeypatch.setattr(gan, "HEAD_START", 1)
+    for i in range(8):
+        Image.new("RGB", (32, 32), (30 * i, 255 - 30 * i, 128)).save(tmp_path / f"{i}.png")
+    options = {"anchor": str(tiny_checkpoints["conv_vae"]), "head_start": 3, "collapse_every": 0}
+    sizes: dict[str, Any] = {"size": 32, "width": 4, "batch": 4, "holdout": 0.0}
+    recipe = make_recipe("gan", Settings((tmp_path,), tmp_path / "a.safetensors", options=options, **sizes))
+    moves = []
+    for step in range(4):
+        before = {name: next(part.parameters()).clone() for name, part in recipe.parts.items()}
+        recipe.step(step, 0.0)
+        moves.append({n for n, part in recipe.parts.items() if not before[n].equal(next(part.parameters()))})
+    both = {"generator", "discriminator"}
+    assert moves == [{"generator"}, {"generator"}, both, both]

@@ -40,7 +40,7 @@ RECIPE_OPTIONS = {
     "levels": ("N", "cyclegan: how often a U-Net halves its pictures."),
     "cycle": ("W", "cyclegan: weight of coming back to the original."),
     "identity": ("W", "cyclegan: weight of leaving alone what is in the domain already."),
-    "head_start": ("N", "cyclegan: steps in which the discriminators learn alone."),
+    "head_start": ("N", "gan, cyclegan: steps before the generators play against the discriminators."),
     "judged": ("N", "cyclegan: pictures that the discriminators see for one that the generators learn from."),
     "noise": (
         "0..1",

@@ -65,6 +65,8 @@ class GANRecipe(Recipe):
             self.optimisers[name] = self.loss.make_optimiser(self.parts[name], rate)
         self.watch = self.make_watch()
         self.anchor = self.make_anchor()
+        usual = HEAD_START if settings.init else 0
+        self.head_start = usual if self.options.head_start is None else self.options.head_start
 
     def make_anchor(self) -> Anchor | None:
         if not self.options.anchor:
@@ -98,14 +100,18 @@ class GANRecipe(Recipe):
         turns = range(step * self.loss.critics, (step + 1) * self.loss.critics)
         for turn in turns[:-1]:
             self.train_discriminator(turn, self.reals(rng), rng)
-        real, fake, drawn = self.reals(rng), None, {"G": 0.0}
-        if not self.settings.init or step >= HEAD_START:
+        real, fake, figures = self.reals(rng), None, {"G": 0.0, "D": 0.0}
+        if step >= self.head_start:
             fake, drawn = self.train_generator(real, rng)
-        judged = self.train_discriminator(turns[-1], real, rng, fake)
+            figures |= drawn
+        elif self.anchor:
+            figures |= self.learn_to_redraw(self.anchor, real, rng)
+        if not self.anchor or step >= self.head_start - HEAD_START:
+            figures |= self.train_discriminator(turns[-1], real, rng, fake)
         self.update_averages(step)
         if self.watch and step % self.options.collapse_every == 0:
             self.look(self.watch)
-        return {**judged, **drawn, **(self.watch.figures if self.watch else {})}
+        return {**figures, **(self.watch.figures if self.watch else {})}
 
     def train_generator(self, real: Tensor, rng: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """One step; the pictures that it was taken with, and figures."""
@@ -126,6 +132,16 @@ class GANRecipe(Recipe):
         figures = self.update("generator", loss_of)
         self.discriminator.requires_grad_(True)
         return drawn, figures
+
+    def learn_to_redraw(self, anchor: Anchor, real: Tensor, rng: torch.Generator) -> dict[str, float]:
+        """One step of the generator before the game begins; figures."""
+        known = anchor.latents(real, self.normal(rng, self.latent))
+
+        def loss_of(part: slice) -> Terms:
+            missed = self.redrawing_error(known[part], real[part])
+            return self.options.anchor_weight * missed, {"redrawn": missed}
+
+        return self.update("generator", loss_of)
 
     def redrawing_error(self, z: Tensor, real: Tensor) -> Tensor:
         """How far what is drawn from the latents of real pictures is from them, in [0, 1]."""

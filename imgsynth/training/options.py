@@ -62,6 +62,8 @@ class GANOptions(Request):
         anchor: an Autoencoder from whose codes the generator also redraws the training pictures (see
             `anchor.py`); none if unsaid.
         anchor_weight: of the redrawn pictures' mean error on several scales.
+        head_start: steps before the game begins: the discriminator learns alone, or with an anchor the
+            generator learns to redraw, and the discriminator catches up with it at the end.
         collapse_every: steps from one look at collapse and overfitting to the next; 0 never looks.
     """
 
@@ -76,6 +78,7 @@ class GANOptions(Request):
     augment_chance: Share = 1.0
     anchor: str | None = None
     anchor_weight: Weight = 30.0
+    head_start: int | None = Field(default=None, ge=0)
     collapse_every: int = Field(default=200, ge=0)
 
 
