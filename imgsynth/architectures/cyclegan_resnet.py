@@ -76,8 +76,6 @@ class ResnetGenerator(nn.Module):
         bias: whether inner convolutions have a bias.
         upsampling: "transposed" (published) or "nearest" (huggan).
         padding: padding of the stride-2 and upsampling convolutions, "zeros" or "reflect" (no shape tells).
-        learn_residual: whether what the layers give is added to the input (DeblurGAN, Kupyn et al. 2018,
-            arXiv:1711.07064; no shape tells).
         padding_type: padding in the blocks, "reflect", "replicate" (no shape tells these apart) or "zero".
     """
 
@@ -94,10 +92,9 @@ class ResnetGenerator(nn.Module):
         upsampling: str = "transposed",
         padding: Literal["zeros", "reflect"] = "zeros",
         padding_type: str = "reflect",
-        learn_residual: bool = False,
     ) -> None:
         super().__init__()
-        self.norm, self.learn_residual = norm, learn_residual
+        self.norm = norm
         nearest = upsampling == "nearest"
         # The huggan layout pads by the number of image channels, which is 3 only for RGB.
         border = input_channels if nearest else 3
@@ -120,8 +117,7 @@ class ResnetGenerator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C×H×W in [-1, 1], height and width multiples of 2^downsamplings → the same size, [-1, 1]."""
-        changed = self.model(x)
-        return (x + changed).clamp(-1, 1) if self.learn_residual else changed
+        return self.model(x)
 
 
 def normalised_layers(norm: str, conv: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
@@ -165,7 +161,6 @@ def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
         "bias": bias,
         "upsampling": "nearest" if nearest else "transposed",
         "padding": str(hints.get("padding", "zeros")),
-        "learn_residual": bool(hints.get("learn_residual", False)),
         **block_options(blocks, hints),
     }
 

@@ -35,7 +35,6 @@ RECIPE_OPTIONS = {
     "reconstruction": ("NAME", "vae: pyramid for errors on several scales, or edges."),
     "adversarial": ("W", "vae, inpaint: weight of a discriminator's verdict; 0 for none."),
     "norm": ("NAME", "cyclegan: instance or none, of a ResNet."),
-    "learn_residual": ("on|off", "cyclegan: a ResNet draws only what it changes."),
     "upsampling": ("NAME", "cyclegan: transposed or nearest, of a ResNet."),
     "levels": ("N", "cyclegan: how often a U-Net halves its pictures."),
     "cycle": ("W", "cyclegan: weight of coming back to the original."),

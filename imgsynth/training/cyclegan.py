@@ -37,7 +37,7 @@ HEAD_START = 200
 # A discriminator soon knows fewer pictures than these by heart; only their domain is augmented.
 SMALL_DOMAIN = 1000
 # What no shape tells of a ResNet.
-RESNET_HINTS = ("padding", "norm", "learn_residual")
+RESNET_HINTS = ("padding", "norm")
 
 
 class ImagePool:
@@ -94,8 +94,7 @@ class CycleGANRecipe(Recipe):
         self.judge_rate = self.options.discriminator_rate or rate
         self.adam("generators", self.to_b, self.to_a, rate=rate, betas=BETAS)
         self.adam("discriminators", self.judge_a, self.judge_b, rate=self.judge_rate, betas=BETAS)
-        copies = self.options.norm == "none" or self.options.learn_residual
-        plain = self.options.generator == "resnet" and copies
+        plain = self.options.generator == "resnet" and self.options.norm == "none"
         usual = HEAD_START if plain or settings.init else 0
         self.head_start = usual if self.options.head_start is None else self.options.head_start
         self.droplets = DropletPenalty(*([self.to_b, self.to_a] if self.options.droplets else []))
@@ -271,23 +270,18 @@ def check(settings: Settings, size: int) -> None:
 
 def resnet_sizes(width: int, options: CycleGANOptions) -> Hyperparameters:
     """Reflection everywhere: zero padding learns bright bands along the borders."""
-    chosen = {name: getattr(options, name) for name in ("upsampling", "norm", "learn_residual")}
+    chosen = {"upsampling": options.upsampling, "norm": options.norm}
     return {"width": width, "blocks": BLOCKS, "padding": "reflect", **chosen}
 
 
 def start(generator: nn.Module) -> None:
-    """The published start; a ResNet that changes what it is shown begins with nothing to change, and one
-    without norms, to which scale matters, as the identity."""
+    """The published start; a ResNet without norms, to which scale matters, starts as the identity."""
     if isinstance(generator, ResnetGenerator) and generator.norm == "none":
         start_as_identity(generator)
         return
     for module in generator.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(module.weight, 0.0, 0.02)
-    if isinstance(generator, ResnetGenerator) and generator.learn_residual:
-        *_, last = (m for m in generator.model if isinstance(m, nn.Conv2d))
-        for parameter in last.parameters():
-            nn.init.zeros_(parameter)
 
 
 def unet_sizes(size: int, width: int, most: int) -> Hyperparameters:

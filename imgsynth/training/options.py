@@ -111,8 +111,6 @@ class CycleGANOptions(Request):
         levels: how often a U-Net halves its pictures; as often as they allow if unsaid.
         cycle, identity: weights of the two L1 terms.
         rate, discriminator_rate: learning rates of the two generators and of the two discriminators.
-        learn_residual: a ResNet draws what it changes of a picture, and starts with nothing (DeblurGAN,
-            Kupyn et al. 2018, arXiv:1711.07064): tones that instance norm forgets pass beside it.
         spectral_norm: of the discriminators' layers, instead of instance norm: no faint pattern can then
             count for much (the hinge loss with it is SN-PatchGAN, Yu et al. 2019, arXiv:1806.03589).
         head_start: steps in which the discriminators learn alone, if not what suits the start.
@@ -125,7 +123,6 @@ class CycleGANOptions(Request):
 
     generator: Annotated[str, one_of("generator", ("resnet", "unet"))] = "resnet"
     norm: Annotated[str, one_of("norm", ("instance", "none"))] = "instance"
-    learn_residual: bool = False
     upsampling: Annotated[str, one_of("upsampling", ("transposed", "nearest"))] = "nearest"
     levels: int | None = Field(default=None, ge=2, le=7)
     cycle: Weight = 8.0
