@@ -15,10 +15,12 @@ from imgsynth.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from imgsynth.api import (
+        blend,
         directions,
         inpaint,
         interpolate,
         invert,
+        mix,
         open_checkpoint,
         outpaint,
         sample,
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+    "blend",
     "directions",
     "inpaint",
     "interpolate",
     "invert",
+    "mix",
     "open_checkpoint",
     "outpaint",
     "sample",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -13,18 +13,24 @@ from imgsynth.families import Model
 from imgsynth.imaging.masks import read_mask
 from imgsynth.imaging.read import Photo, read_photo
 from imgsynth.runtime.opening import open_checkpoint
+from imgsynth.seeds import NoiseKind
+from imgsynth.tasks.blend import blend as blend_task
 from imgsynth.tasks.directions import Directions, directions_of
 from imgsynth.tasks.inpaint import inpaint as inpaint_task
 from imgsynth.tasks.interpolate import interpolate as interpolate_task
 from imgsynth.tasks.inversion import Found, run_inversion
 from imgsynth.tasks.latents import Latent
+from imgsynth.tasks.mixing import Mixture, run_mix
 from imgsynth.tasks.outpaint import outpaint as outpaint_task
 from imgsynth.tasks.requests import (
     LATENT,
     PHOTO,
+    BlendRequest,
+    Easing,
     InpaintRequest,
     InterpolateRequest,
     InvertRequest,
+    MixRequest,
     OutpaintRequest,
     PathKind,
     SampleRequest,
@@ -37,10 +43,12 @@ from imgsynth.tasks.translate import translate as translate_task
 from imgsynth.tasks.variations import neighbours
 
 __all__ = [
+    "blend",
     "directions",
     "inpaint",
     "interpolate",
     "invert",
+    "mix",
     "open_checkpoint",
     "outpaint",
     "sample",
@@ -61,6 +69,7 @@ def sample(
     variation_seed: int | None = None,
     variation_amount: float = 0.0,
     directions: Mapping[str, float] | None = None,
+    noise: NoiseKind | None = None,
 ) -> list[Image.Image]:
     """Draws one picture per seed, or the one of a latent.
 
@@ -73,6 +82,8 @@ def sample(
         variation_seed: which variation of each picture.
         variation_amount: how far it goes, 0 … 1.
         directions: how far to go along directions of the model, −10 … 10 standard deviations by name.
+        noise: "random" (of each seed's own), "constant" (the same for all) or "none", for a model with noise
+            inputs; None: as the model's own kind.
 
     Returns:
         RGB pictures, in the order of the seeds.
@@ -91,6 +102,7 @@ def sample(
         variation_seed=variation_seed,
         variation_amount=variation_amount,
         directions=dict(directions or {}),
+        noise=noise,
     )
     return [picture.image for picture in sample_task(model, request)]
 
@@ -112,6 +124,7 @@ def variations(
     amount: float = 0.25,
     psi: float = 1.0,
     label: int | None = None,
+    noise: NoiseKind | None = None,
 ) -> list[Image.Image]:
     """Draws neighbours of one picture, the same ones every time.
 
@@ -122,6 +135,7 @@ def variations(
         amount: how far from the picture, 0 … 1.
         psi: truncation, 0 … 2.
         label: class to draw, for a model with classes.
+        noise: as for `sample`.
 
     Returns:
         RGB pictures.
@@ -133,12 +147,46 @@ def variations(
         >>> variations(open_checkpoint("avatars-gan"), 7, amount=0.3)[0].save("sibling.png")
     """
     given = start_of(None, start) if isinstance(start, Latent) else start_of([start], None)
-    picture = make_request(SampleRequest, **given, psi=psi, label=label)
+    picture = make_request(SampleRequest, **given, psi=psi, label=label, noise=noise)
     return [p.image for p in sample_each(model, neighbours(picture, count, amount))]
 
 
+def mix(
+    model: Model,
+    sources: Iterable[int],
+    destinations: Iterable[int],
+    layers: str = "coarse",
+    psi: float = 1.0,
+    noise: NoiseKind | None = None,
+) -> Mixture:
+    """Mixes the styles of seeds: some layers take those of a source, the others those of a destination.
+
+    Args:
+        model: from `open_checkpoint`; one with a style per layer, such as a StyleGAN.
+        sources: seeds whose styles are taken in the layers named.
+        destinations: seeds whose styles stay in all other layers.
+        layers: "coarse", "middle", "fine", or layers such as "4-7", counted from 0.
+        psi: truncation, 0 … 2.
+        noise: as for `sample`; "random" is of the destination's own.
+
+    Returns:
+        A table with sources on the left and destinations above; and the mixtures, row by row.
+
+    Raises:
+        ImgsynthError: with the reason in one sentence.
+
+    Example:
+        >>> mix(open_checkpoint("ffhq-stylegan1-128"), [1, 2, 3], range(10, 15)).table.image.save("mix.png")
+    """
+    given = {"sources": list(sources), "destinations": list(destinations), "layers": layers}
+    return run_mix(model, make_request(MixRequest, **given, psi=psi, noise=noise))
+
+
 def directions(model: Model) -> Directions:
-    """The directions along which a model's pictures change most, for `sample(…, directions=…)`.
+    """The directions of a model, for `sample(…, directions=…)`.
+
+    Attributes shipped with it, such as "Smiling", and the principal components along which its pictures
+    change most.
 
     Args:
         model: from `open_checkpoint`; the directions are computed once and kept with it.
@@ -189,6 +237,8 @@ def interpolate(
     path: PathKind = "slerp",
     loop: bool = False,
     psi: float = 1.0,
+    easing: Easing = "none",
+    noise: Literal["constant", "none"] | None = None,
 ) -> Iterator[Image.Image]:
     """Walks through the latents of keyframes.
 
@@ -199,6 +249,8 @@ def interpolate(
         path: "slerp", "lerp" or "spline".
         loop: whether the last keyframe leads back to the first.
         psi: truncation, 0 … 2.
+        easing: "none" for constant speed, or "smoothstep" to rest a moment at every keyframe.
+        noise: "none" draws every frame without noise, for a model with noise inputs; else all have the same.
 
     Returns:
         An iterator of RGB pictures, drawn as they are asked for.
@@ -206,11 +258,50 @@ def interpolate(
     Raises:
         ImgsynthError: with the reason in one sentence.
     """
+    names, photos = opened_keyframes(keyframes)
+    options = {"frames": frames, "path": path, "loop": loop, "psi": psi, "easing": easing, "noise": noise}
+    return interpolate_task(model, make_request(InterpolateRequest, keyframes=names, **options), photos)
+
+
+def blend(
+    model: Model,
+    keyframes: Sequence[int | Latent | PhotoLike],
+    columns: int = 5,
+    rows: int = 5,
+    path: PathKind = "slerp",
+    psi: float = 1.0,
+    label: int | None = None,
+) -> Image.Image:
+    """Blends four keyframes into a sheet of pictures, one keyframe in each corner.
+
+    Args:
+        model: from `open_checkpoint`.
+        keyframes: top left, top right, bottom left and bottom right: seeds, latents, or photos (paths,
+            bytes, pictures) for a model that encodes them.
+        columns, rows: how many pictures, corners included, 2 … 16 each.
+        path: "slerp" or "lerp".
+        psi: truncation, 0 … 2.
+        label: class to draw, for a model with classes.
+
+    Returns:
+        One RGB picture of the whole sheet.
+
+    Raises:
+        ImgsynthError: with the reason in one sentence.
+
+    Example:
+        >>> blend(open_checkpoint("avatars-gan"), [1, 5, 9, 13], columns=8).save("sheet.png")
+    """
+    names, photos = opened_keyframes(keyframes)
+    options = {"columns": columns, "rows": rows, "path": path, "psi": psi, "label": label}
+    return blend_task(model, make_request(BlendRequest, keyframes=names, **options), photos).image
+
+
+def opened_keyframes(keyframes: Sequence[int | Latent | PhotoLike]) -> tuple[list[int | str], list[Photo]]:
+    """Keyframes as a request has them, and the photos among them."""
     points = [opened_keyframe(keyframe) for keyframe in keyframes]
-    photos = [point for point in points if isinstance(point, Photo)]
     names = [PHOTO if isinstance(point, Photo) else point for point in points]
-    request = make_request(InterpolateRequest, keyframes=names, frames=frames, path=path, loop=loop, psi=psi)
-    return interpolate_task(model, request, photos)
+    return names, [point for point in points if isinstance(point, Photo)]
 
 
 def opened_keyframe(keyframe: int | Latent | PhotoLike) -> int | str | Photo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import torch
 import imgsynth
 from builders import all_equal, drawn, model_of, tiny_dcgan, tiny_vae
 from cli_runs import Run, assert_refused
-from imgsynth.errors import BadRequest, TaskNotOffered
+from imgsynth.errors import BadRequest, ChecksumMismatch, TaskNotOffered
 from imgsynth.families import LatentModel
 from imgsynth.imaging.record import read_record
 from imgsynth.tasks import directions as module
-from imgsynth.tasks.directions import MOST_COMPONENTS, Directions, directions_of
+from imgsynth.tasks.components import MOST_COMPONENTS
+from imgsynth.tasks.directions import Directions, directions_of
+from imgsynth.tasks.redo import redo
 from imgsynth.tasks.requests import SampleRequest, make_request
 from imgsynth.tasks.sample import latent_of, sample
 from latent_models import classed, shown, styled
@@ -171,7 +174,7 @@ def test_names_that_are_not_there_are_told(models: dict[str, Any]) -> None:
         {"component 1": "far"},
         {"": 1.0},
         {"x" * 101: 1.0},
-        {f"component {i}": 1.0 for i in range(33)},
+        {f"component {i}": 1.0 for i in range(65)},
         [1.0],
     ],
 )
@@ -190,3 +193,115 @@ def test_the_command_line_goes_along_directions(run: Run, tmp_path: Path) -> Non
     assert_refused(run(*words, "--direction", "component 1"), "NAME=AMOUNT")
     assert_refused(run(*words, "--direction", "component 1=far"), "directions")
     assert_refused(run(*words, "--direction", "smile=1"), "no direction 'smile'")
+
+
+# Shipped with a checkpoint
+
+
+def attributed(**directions: list[float]) -> LatentModel:
+    """The tiny VAE, whose latents have five numbers, with directions beside it."""
+    model = model_of(tiny_vae())
+    model.opened.directions = {name: torch.tensor(v).double() for name, v in directions.items()}
+    assert isinstance(model, LatentModel)
+    return model
+
+
+SMILING, YOUNG = [0.0, 3.0, 0.0, 4.0, 0.0], [1.0, 1.0, 0.0, 0.0, 0.0]
+
+
+def test_attributes_come_before_components() -> None:
+    model = attributed(Smiling=SMILING, Young=YOUNG)
+    assert imgsynth.directions(model).names[:3] == ("Smiling", "Young", "component 1")
+
+
+def test_in_z_an_attribute_goes_as_far_as_a_standard_deviation_of_latents() -> None:
+    model = attributed(Smiling=SMILING)
+    step = latent_of(model, moved([4], {"Smiling": 2.0})).values - model.latents([4])[0]
+    assert step.numpy() == pytest.approx(2 * np.array(SMILING) / 5, abs=1e-6)
+
+
+def test_in_w_an_attribute_goes_as_far_as_a_standard_deviation_of_w() -> None:
+    model = styled()
+    vector = torch.tensor([1.0, -2.0, 0.0, 0.5, 0.0, 1.0]).double()
+    model.opened.directions = {"Smiling": vector}
+    unit = vector / vector.norm()
+    step = (
+        latent_of(model, moved([4], {"Smiling": 1.0})).values - model.styles(model.latents([4]))[0]
+    ).double()
+    w = model.styles(torch.randn(4000, 5, generator=torch.Generator().manual_seed(1))).double()
+    assert (step @ unit).item() == pytest.approx((w @ unit).std().item(), rel=0.1)
+    assert (step - (step @ unit) * unit).abs().max() < 1e-5
+
+
+def test_attributes_of_another_length_are_left_aside() -> None:
+    assert directions_of(attributed(Smiling=SMILING, Short=[1.0, 2.0])).names[:2] == (
+        "Smiling",
+        "component 1",
+    )
+
+
+def test_an_attribute_is_found_however_its_file_is_spelled() -> None:
+    model = attributed(**{"Blond hair": SMILING})
+    drawn_as = [shown(sample(model, moved([4], {name: 1.5})))[0] for name in ("Blond hair", "blond_hair")]
+    assert all_equal(drawn_as[:1], drawn_as[1:])
+
+
+def test_a_record_names_an_attribute_and_its_sum_and_makes_it_again() -> None:
+    model = attributed(Smiling=SMILING, Young=YOUNG)
+    picture = next(sample(model, moved([4], {"Smiling": 1.5, "component 2": -1.0, "latent 3": 0.5})))
+    asked = picture.record["request"]
+    sums = {"Smiling": hashlib.sha256(np.array(SMILING, "<f8").tobytes()).hexdigest()}
+    assert (asked["directions"], asked["direction_sha256"]) == (
+        {"Smiling": 1.5, "component 2": -1.0, "latent 3": 0.5},
+        sums,
+    )
+    remade: Any = redo(attributed(Young=YOUNG, Smiling=SMILING), picture.record)
+    assert all_equal(shown([remade]), shown([picture]))
+    assert remade.record == picture.record
+
+
+@pytest.mark.parametrize(
+    ("beside", "reason"),
+    [({"Smiling": YOUNG}, "Smiling is not the direction"), ({}, "Smiling, which is no longer beside")],
+)
+def test_a_record_is_held_to_its_attributes(beside: dict[str, list[float]], reason: str) -> None:
+    record = next(sample(attributed(Smiling=SMILING), moved([4], {"Smiling": 1.5}))).record
+    with pytest.raises(ChecksumMismatch, match=reason):
+        redo(attributed(**beside), record)
+
+
+def test_a_name_that_is_not_there_tells_the_attributes() -> None:
+    with pytest.raises(BadRequest, match=r"'Hat'; it has Smiling, component 1 to component 5\.$"):
+        imgsynth.sample(attributed(Smiling=SMILING), [1], directions={"Hat": 1})
+
+
+# Single latents
+
+
+def test_a_single_latent_is_one_number_of_z() -> None:
+    model = model_of(tiny_vae())
+    assert isinstance(model, LatentModel)
+    step = latent_of(model, moved([4], {"latent 2": -1.5})).values - model.latents([4])[0]
+    assert step.numpy() == pytest.approx([0, -1.5, 0, 0, 0], abs=1e-6)
+
+
+def test_the_most_used_latents_come_first() -> None:
+    network = tiny_vae()
+    with torch.no_grad():
+        for column, scale in enumerate((0.1, 3.0, 0.0, 1.0, 0.5)):
+            weight = network.state_dict()["fc.weight"][:, column]
+            weight *= scale / (weight.norm() + 1e-12)
+    found = directions_of(model_of(network))
+    assert found.latents == ("latent 2", "latent 4", "latent 5", "latent 1", "latent 3")
+
+
+@pytest.mark.parametrize(("build", "name"), [(tiny_vae, "latent 6"), (tiny_vae, "latent 0")])
+def test_latents_that_are_not_there_are_told(build: Any, name: str) -> None:
+    with pytest.raises(BadRequest, match=f"no direction '{name}'"):
+        imgsynth.sample(model_of(build()), [1], directions={name: 1})
+
+
+def test_in_w_there_are_no_single_latents() -> None:
+    assert directions_of(styled()).latents == ()
+    with pytest.raises(BadRequest, match="no direction 'latent 1'"):
+        imgsynth.sample(styled(), [1], directions={"latent 1": 1})

@@ -62,6 +62,7 @@ class Architecture:
         assemble: image in native range and mask (1 = hole) → the network's input (inpainters).
         classes: how many classes a conditional network draws; its forward takes `labels`, int64 N.
         noise_shapes: H×W of each noise map that a forward pass draws, in order; forward takes `noise`.
+        stored_noise_shapes: the same of maps that lie with the weights, and that `noise` may stand in for.
         truncation: "latent" where psi scales z; "network" where forward takes `psi` itself.
         prior: false for codecs, whose latents of standard normal noise decode to nothing.
         finish: takes what lay beside the weights (`latent_avg`) or completes what the file lacks, after
@@ -87,6 +88,7 @@ class Architecture:
     assemble: Callable[[Tensor, Tensor], Tensor] | None = None
     classes: Callable[[Hyperparameters], int] = lambda _: 0
     noise_shapes: Callable[[Hyperparameters], tuple[tuple[int, int], ...]] = lambda _: ()
+    stored_noise_shapes: Callable[[Hyperparameters], tuple[tuple[int, int], ...]] = lambda _: ()
     truncation: Literal["latent", "network"] = "latent"
     prior: bool = True
     finish: Callable[[nn.Module, Mapping[str, Tensor]], list[str]] = nothing_to_finish
@@ -94,13 +96,20 @@ class Architecture:
 
 @dataclass
 class Opened:
-    """A network with its weights, and what was found out about it."""
+    """A network with its weights, and what was found out about it.
+
+    Attributes:
+        hints: facts from a config.json or the catalog that no shape can tell.
+        warnings: sentences that a person should see.
+        directions: what was shipped with the weights to move latents along, by name: flat, float64.
+    """
 
     architecture: Architecture
     hyperparameters: Hyperparameters
     network: nn.Module
     hints: Hints = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    directions: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def parameters(self) -> int:

@@ -215,8 +215,14 @@ def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
 
 
 def noise_shapes(h: Hyperparameters) -> tuple[tuple[int, int], ...]:
-    if h["stored_noise"]:
-        return ()
+    return () if h["stored_noise"] else all_noise_shapes(h)
+
+
+def stored_noise_shapes(h: Hyperparameters) -> tuple[tuple[int, int], ...]:
+    return all_noise_shapes(h) if h["stored_noise"] else ()
+
+
+def all_noise_shapes(h: Hyperparameters) -> tuple[tuple[int, int], ...]:
     return tuple((side, side) for side in noise_sides(h["size"], len(h["widths"])))
 
 
@@ -250,6 +256,7 @@ STYLEGAN2 = Architecture(
     image_size=lambda h: h["size"],
     channels=lambda h: (h["channels"], h["channels"]),
     noise_shapes=noise_shapes,
+    stored_noise_shapes=stored_noise_shapes,
     truncation="network",
     finish=finish,
 )

@@ -11,6 +11,7 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 NAMES = ("model", "diffusion_pytorch_model", "pytorch_model", "generator", "netg", "gen", "g")
 _LEFT_OUT = re.compile(
     r"d|dis|disc\w*|netd\w*|critic|optim\w*|opt|sched\w*|trainer|training|rng|random|scaler|args|onnx|lora"
+    r"|directions"
 )
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 

@@ -120,6 +120,21 @@ def weights_of(checkpoint: Checkpoint, access: Access) -> list[str]:
     )
 
 
+def names_of(checkpoint: Checkpoint, access: Access) -> list[str]:
+    """All files of a repository; where the Hub does not answer, those that are in the cache."""
+    return or_cached(lambda: list(listing(checkpoint, access)), lambda: _cached_names(checkpoint))
+
+
+def size_of(checkpoint: Checkpoint, access: Access) -> int:
+    """Bytes of a checkpoint's file that would have to be downloaded; 0 where it is here already."""
+    import huggingface_hub
+
+    known = huggingface_hub.try_to_load_from_cache(
+        str(checkpoint.repo), checkpoint.file, revision=checkpoint.revision
+    )
+    return 0 if isinstance(known, str) else look_up(checkpoint, access).file_size or 0
+
+
 def listing(checkpoint: Checkpoint, access: Access, sums: bool = False) -> dict[str, RepoSibling]:
     """The files of a repository on the Hub by name, with their sizes and sums if asked for."""
     from huggingface_hub import HfApi, constants

@@ -17,13 +17,15 @@ import typer
 from typer.main import get_command
 
 from imgsynth.cli.follow import WatchCommand
-from imgsynth.cli.make import inpaint, interpolate, outpaint, sample, translate
+from imgsynth.cli.make import inpaint, outpaint, sample, translate
+from imgsynth.cli.mix import mix
 from imgsynth.cli.redo import redo
 from imgsynth.cli.score import score
 from imgsynth.cli.serve import serve
 from imgsynth.cli.shared import Common, Debug, Device, Precision, say, verb
 from imgsynth.cli.show import inspect, models, record
 from imgsynth.cli.train import train
+from imgsynth.cli.walk import blend, interpolate
 from imgsynth.errors import ImgsynthError, UnknownArchitecture
 from imgsynth.version import VERSION
 
@@ -40,7 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 VERBS = (
-    *(serve, models, inspect, sample, interpolate, translate, inpaint, outpaint),
+    *(serve, models, inspect, sample, mix, interpolate, blend, translate, inpaint, outpaint),
     *(record, redo, train, score),
 )
 for function in VERBS:

@@ -1,4 +1,4 @@
-"""Verbs that make pictures: `sample`, `interpolate`, `translate`, `inpaint`, `outpaint`."""
+"""Verbs that make pictures: `sample`, `translate`, `inpaint`, `outpaint`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from imgsynth.cli.shared import (
     Checkpoint,
     Common,
     Label,
+    Noise,
     Psi,
     check_ending,
-    check_video_name,
     open_model,
     progress_bar,
     put,
     read_one,
-    read_photos,
     say,
 )
 from imgsynth.errors import BadImage, BadRequest, ImgsynthError
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from imgsynth.families import Model
-    from imgsynth.imaging.record import Record
     from imgsynth.imaging.write import Job
     from imgsynth.tasks.pictures import Picture
     from imgsynth.tasks.requests import SampleRequest, TranslateRequest
@@ -49,7 +47,7 @@ VariationAmount = Annotated[
 ]
 Direction = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME=AMOUNT", help="Go along a direction, such as 'component 1=2'."),
+    typer.Option(metavar="NAME=AMOUNT", help="Go along a direction, such as Smiling=2 or 'component 1=2'."),
 ]
 
 
@@ -65,6 +63,7 @@ def sample(
     variation_seed: VariationSeed = None,
     variation_amount: VariationAmount = "0",
     direction: Direction = None,
+    noise: Noise = None,
 ) -> None:
     """Draw one picture per seed."""
     from imgsynth.imaging.write import write_image
@@ -79,6 +78,7 @@ def sample(
         variation_seed=variation_seed,
         variation_amount=variation_amount,
         directions=parse_directions(direction or []),
+        noise=noise,
     )
     if grid is not None:
         check_ending(grid, PICTURES)
@@ -117,59 +117,6 @@ def parse_directions(texts: Sequence[str]) -> dict[str, str]:
         if not name:
             raise BadRequest(f"A direction is given as NAME=AMOUNT, such as 'component 1=2', not {amount!r}.")
     return {name.strip(): amount.strip() for name, _, amount in parts}
-
-
-def interpolate(
-    common: Common,
-    *,
-    checkpoint: Checkpoint,
-    keyframes: Annotated[
-        str, typer.Option(metavar="1,5,photo.jpg", help="Points to pass through: seeds, or photos.")
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(metavar="FILE", help="A .mp4, .webm, .webp, .gif, or a folder for numbered PNGs."),
-    ],
-    frames: Annotated[str, typer.Option(metavar="N", help="Number of frames in all.")] = "120",
-    path: Annotated[
-        str, typer.Option(metavar="slerp|lerp|spline", help="How to go from point to point.")
-    ] = "slerp",
-    loop: Annotated[bool, typer.Option("--loop", help="Let the last point lead back to the first.")] = False,
-    fps: Annotated[str, typer.Option(metavar="N", help="Frames per second.")] = "30",
-    psi: Psi = "1",
-    label: Label = None,
-) -> None:
-    """Walk through the latents of seeds and photos, as a video."""
-    from imgsynth.tasks.interpolate import interpolate as walk
-    from imgsynth.tasks.interpolate import walk_record
-    from imgsynth.tasks.requests import InterpolateRequest, make_request, parse_keyframes
-
-    points, paths = parse_keyframes(keyframes, lambda part: Path(part).is_file())  # a file wins over a seed
-    request = make_request(
-        InterpolateRequest,
-        keyframes=points,
-        frames=frames,
-        path=path,
-        loop=loop,
-        fps=fps,
-        psi=psi,
-        label=label,
-    )
-    check_video_name(out)
-    photos = read_photos([Path(path) for path in paths])
-    model = open_model(common, checkpoint)
-    images = walk(model, request, photos)
-    write_walk(out, images, request.frames, request.fps, walk_record(model, request, photos))
-
-
-def write_walk(out: Path, images: Iterator[Image.Image], frames: int, fps: int, record: Record) -> None:
-    """Writes a walk's frames as they are drawn."""
-    from imgsynth.imaging.video import write_video
-
-    with progress_bar(frames, "frame") as bar:
-        count = write_video(out, counting(images, bar), fps, record)
-    put(out)
-    say(f"Wrote {counted(count, 'frame')}, {count / fps:.1f} seconds at {fps} a second.")
 
 
 def translate(

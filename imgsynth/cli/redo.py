@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgsynth.cli.make import write_film, write_walk
+from imgsynth.cli.make import write_film
 from imgsynth.cli.shared import (
     PICTURES,
     Common,
@@ -20,6 +20,7 @@ from imgsynth.cli.shared import (
     read_photos,
     say,
 )
+from imgsynth.cli.walk import write_walk
 from imgsynth.errors import CheckpointNotFound, ImgsynthError
 
 if TYPE_CHECKING:

@@ -37,6 +37,13 @@ Psi = Annotated[
 Label = Annotated[
     str | None, typer.Option(metavar="N", help="Class to draw, for checkpoints that know classes.")
 ]
+Noise = Annotated[
+    str | None,
+    typer.Option(
+        metavar="random|constant|none",
+        help="Noise of each seed's own, the same for all, or none, for checkpoints with noise inputs.",
+    ),
+]
 Device = Annotated[
     str | None,
     typer.Option(metavar="auto|cpu|cuda|cuda:N|mps", help="Where to run; else IMGSYNTH_DEVICE, else auto."),

@@ -14,7 +14,7 @@ from torch import Tensor
 from imgsynth.architectures.mapping import MappingGenerator
 from imgsynth.errors import BadRequest, TaskNotOffered
 from imgsynth.families.model import Model
-from imgsynth.seeds import LARGEST_SEED
+from imgsynth.seeds import LARGEST_SEED, NoiseKind
 
 Noise = Sequence[Tensor]
 # Where a latent lies: z, as it is drawn, or w, behind a mapping network.
@@ -90,9 +90,20 @@ class LatentModel(Model):
         return self.architecture.classes(self.opened.hyperparameters)
 
     @property
+    def layers(self) -> int:
+        """How many styles a picture takes, each of which may come from another w; 0 without a w."""
+        return self.network.layers if isinstance(self.network, MappingGenerator) else 0
+
+    @property
     def noise_shapes(self) -> tuple[tuple[int, int], ...]:
-        """H×W of each noise map that a picture needs besides its latent."""
-        return self.architecture.noise_shapes(self.opened.hyperparameters)
+        """H×W of each noise map that a picture takes besides its latent; none where it takes none."""
+        h = self.opened.hyperparameters
+        return self.architecture.noise_shapes(h) or self.architecture.stored_noise_shapes(h)
+
+    @property
+    def usual_noise(self) -> NoiseKind:
+        """What a picture has where nobody says: the maps that lie with the weights, else its seed's own."""
+        return "random" if self.architecture.noise_shapes(self.opened.hyperparameters) else "constant"
 
     @property
     def batch(self) -> int:
@@ -113,10 +124,28 @@ class LatentModel(Model):
         shape = self.latent_shape
         return torch.stack([standard_normal(random_state(s), shape) for s in seeds])
 
-    def noise(self, seeds: Sequence[int]) -> list[Tensor]:
-        """The noise maps of seeds, drawn after their latents: float32 N×1×H×W each; none where unused."""
+    def noise(self, seeds: Sequence[int], kind: NoiseKind | None = None) -> list[Tensor]:
+        """The noise maps for pictures of seeds.
+
+        Args:
+            kind: "random": drawn after each seed's latent; "constant": those that lie with the weights, else
+                seed 0's; "none": zeros; None: as `usual_noise`.
+
+        Returns:
+            float32 N×1×H×W for each input; nothing where the network has none, or keeps to its own.
+
+        Raises:
+            BadRequest: a kind was asked for, and there are no such inputs.
+        """
         if not self.noise_shapes:
+            if kind is not None:
+                raise BadRequest(f"{self.identity.id} takes no noise; leave the noise out.")
             return []
+        kind = kind or self.usual_noise
+        if kind == "none":
+            return [torch.zeros(len(seeds), 1, *shape) for shape in self.noise_shapes]
+        if kind == "constant":
+            return self.still_noise(len(seeds))
         return [torch.stack(maps) for maps in zip(*(self._noise_of(s) for s in seeds), strict=True)]
 
     def _noise_of(self, seed: int) -> list[Tensor]:
@@ -184,7 +213,8 @@ class LatentModel(Model):
         """Latents → float32 N×3×H×W in [0, 1].
 
         Args:
-            z: float32 N×latent_shape, or N×w_dim where `space` says so.
+            z: float32 N×latent_shape; or, where `space` says so, N×w_dim, or N×layers×w_dim for styles of
+                their own in each layer.
             psi: truncation: latents move towards their mean (Marchesi 2017; Karras et al. 2019;
                 Brock et al. 2019).
             labels: a class for each latent, where the model knows classes; the first one if unsaid.
@@ -204,8 +234,10 @@ class LatentModel(Model):
         return torch.cat(parts)
 
     def still_noise(self, count: int) -> list[Tensor]:
-        """The noise maps of seed 0 for every picture; none where unused."""
-        return [m.expand(count, -1, -1, -1) for m in self.noise([0])]
+        """The noise maps of seed 0 for every picture; none where unused or stored with the weights."""
+        if self.usual_noise == "constant":
+            return []
+        return [m.expand(count, -1, -1, -1) for m in self.noise([0], "random")]
 
     def checked_labels(self, labels: Sequence[int] | None, count: int) -> list[int]:
         """One class for each latent.

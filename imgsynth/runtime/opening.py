@@ -14,6 +14,7 @@ from imgsynth.checkpoints.access import OWNER, Access, Progress
 from imgsynth.checkpoints.catalog import Checkpoint
 from imgsynth.checkpoints.client import explained
 from imgsynth.checkpoints.config import read_config
+from imgsynth.checkpoints.directions import directions_beside, directions_on_hub
 from imgsynth.checkpoints.fetch import fetch
 from imgsynth.checkpoints.headers import has_header, read_header
 from imgsynth.checkpoints.hub import Plan, check_size, make_plan, sum_on_hub
@@ -86,16 +87,33 @@ def open_file(checkpoint: Checkpoint, progress: Progress | None = None, access: 
         plan.pinned if plan else checkpoint,
         lambda other: read_state_dict(fetch(other, progress=progress, access=access).path).tensors,
     )
+    opened = open_state_dict(tensors, hints, loaded.beside)
+    said = add_directions(opened, checkpoint, plan, access)
     return Inspected(
-        open_state_dict(tensors, hints, loaded.beside),
+        opened,
         fetched.file,
         fetched.revision,
         fetched.sha256,
         fetched.bytes,
         loaded.unwrapped,
-        (*fetched.notes, *notes),
+        (*fetched.notes, *notes, *said),
         fetched.verified,
     )
+
+
+def add_directions(
+    opened: Opened, checkpoint: Checkpoint, plan: Plan | None, access: Access
+) -> tuple[str, ...]:
+    """Gives a network with latents the directions that lie beside its weights; returns notes on them."""
+    if opened.architecture.latent_shape(opened.hyperparameters) is None:
+        return ()
+    if plan:
+        opened.directions, notes = directions_on_hub(plan, access)
+    elif checkpoint.source == "file" and checkpoint.path:
+        opened.directions, notes = directions_beside(checkpoint.path)
+    else:
+        return ()
+    return notes
 
 
 def recognise_header(plan: Plan, access: Access) -> tuple[Opened, Loaded]:

@@ -1,32 +1,43 @@
-"""Directions in latent space along which pictures change most, found without labels.
+"""Directions in latent space: attributes shipped with a checkpoint, principal components, single numbers.
 
-GANSpace (Härkönen et al. 2020, arXiv:2004.02546): principal components of w or, for networks without a
-mapping, of what their first layer makes of z, carried back to z by linear regression.
+One unit along any of them is one standard deviation of the latents that are drawn, so that amounts mean the
+same for all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from imgsynth.errors import BadRequest, TaskNotOffered
+from imgsynth.errors import BadRequest, ChecksumMismatch, TaskNotOffered
 from imgsynth.families import LatentModel, Model, require_task
 from imgsynth.families.latent import Space
 from imgsynth.runtime.device import memory_guard
+from imgsynth.tasks.components import Components, in_w, in_z
 from imgsynth.tasks.latents import Latent
 
-MOST_COMPONENTS = 32
-# Latents behind the components. A first layer is almost linear, so that few of them tell all of it.
-DRAWS_OF_W, DRAWS_OF_Z = 4096, 1024
-# Variance, as a part of the first component's, below which a component is rounding and nothing else.
-NEGLIGIBLE = 1e-5
 LONGEST = 2048  # numbers; published latents have at most 1024, and the work grows with the cube
+MOST_TOLD = 8
+NUMBER = re.compile(r"latent ([1-9][0-9]{0,4})")
+
+
+@dataclass(frozen=True, eq=False)
+class Attribute:
+    """A direction that was shipped with a checkpoint.
+
+    Attributes:
+        step: float64, one standard deviation along it, as many numbers as a latent has.
+        sha256: of its values as shipped, as little-endian float64.
+    """
+
+    step: Tensor
+    sha256: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,15 +46,24 @@ class Directions:
 
     Attributes:
         space: where they lead: "w", or "z" for a model without.
-        names: "component 1" and so on, the one with the most variance first.
-        vectors: float64 K×numbers, rows of length 1.
+        components: "component 1" and so on, the one with the most variance first.
+        vectors: float64 K×numbers, those of the components, rows of length 1.
         deviations: float64 K, how far one standard deviation is along each.
+        attributes: what was shipped with the checkpoint, by name, such as "Smiling".
+        latents: "latent 7" and so on: the single numbers of z, most used first; none in w.
     """
 
     space: Space
-    names: tuple[str, ...]
+    components: tuple[str, ...]
     vectors: Tensor
     deviations: Tensor
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    latents: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Attributes, then components."""
+        return (*self.attributes, *self.components)
 
     def shift(self, amounts: Mapping[str, float]) -> Tensor:
         """Where amounts, in standard deviations by name, lead: float64, as many numbers as a latent has.
@@ -51,13 +71,64 @@ class Directions:
         Raises:
             BadRequest: there is no direction of such a name.
         """
-        steps = self.deviations.new_zeros(len(self.names))
-        for name, amount in amounts.items():
-            if name not in self.names:
-                known = f"{self.names[0]} to {self.names[-1]}" if self.names else "none"
-                raise BadRequest(f"This model has no direction {name!r}; it has {known}.")
-            steps[self.names.index(name)] = amount
-        return (steps * self.deviations) @ self.vectors
+        steps = self.deviations.new_zeros(len(self.components))
+        others = self.vectors.new_zeros(self.vectors.shape[1])
+        for name, amount in sorted(amounts.items()):  # a sum depends on its order, by a bit
+            if name in self.components:
+                steps[self.components.index(name)] = amount
+            else:
+                others += amount * self.step(name)
+        return (steps * self.deviations) @ self.vectors + others
+
+    def step(self, name: str) -> Tensor:
+        """One standard deviation along an attribute or a single number."""
+        if attribute := self.attribute(name):
+            return attribute.step
+        number = NUMBER.fullmatch(name)
+        if number is None or self.space == "w" or int(number[1]) > len(self.latents):
+            raise BadRequest(f"This model has no direction {name!r}; it has {self.told()}.")
+        step = self.vectors.new_zeros(self.vectors.shape[1])
+        step[int(number[1]) - 1] = 1
+        return step
+
+    def attribute(self, name: str) -> Attribute | None:
+        """The attribute of a name; "blond_hair" is "Blond hair"."""
+        return next((a for known, a in self.attributes.items() if folded(known) == folded(name)), None)
+
+    def told(self) -> str:
+        """What there is, for a sentence."""
+        components = self.components
+        listed = [*self.attributes][:MOST_TOLD]
+        listed += [f"{components[0]} to {components[-1]}"] if components else []
+        return ", ".join(listed) or "none"
+
+    def sums(self, names: Iterable[str]) -> dict[str, str]:
+        """The sha256 of those of some directions that were shipped, by name."""
+        found = {name: self.attribute(name) for name in names if name not in self.components}
+        return {name: attribute.sha256 for name, attribute in found.items() if attribute}
+
+    def check(self, sums: Mapping[str, str]) -> None:
+        """Holds the shipped directions to sums that an earlier picture's record gives.
+
+        Raises:
+            ChecksumMismatch: one is not there, or is another one.
+        """
+        for name, sha256 in sums.items():
+            attribute = self.attribute(name)
+            if attribute is None:
+                raise ChecksumMismatch(
+                    f"This picture went along {name}, which is no longer beside the checkpoint: "
+                    "put its folder 'directions' back."
+                )
+            if attribute.sha256 != sha256:
+                raise ChecksumMismatch(
+                    f"{name} is not the direction that this picture went along: "
+                    "its sha256 differs from the record's."
+                )
+
+
+def folded(name: str) -> str:
+    return name.replace("_", " ").casefold()
 
 
 # Beside the model, which knows nothing of tasks, and gone with it. Two threads that find nothing here both
@@ -85,7 +156,25 @@ def computed(model: LatentModel) -> Directions:
             f"{model.identity.id} has latents of more than {LONGEST} numbers, too many to find directions in."
         )
     with memory_guard():
-        return in_w(model) if model.space == "w" else in_z(model)
+        found = in_w(model) if model.space == "w" else in_z(model)
+    return named(model.space, found, shipped(model, found))
+
+
+def shipped(model: LatentModel, components: Components) -> dict[str, Attribute]:
+    """The directions that came with the checkpoint, as far as they have the length of its latents.
+
+    Those of a network with a mapping are taken for directions in w, where the field's tools find them.
+    """
+    length = int(np.prod(model.shape_in(model.space)))
+    found = {name: v for name, v in model.opened.directions.items() if v.numel() == length}
+    return {name: attribute_of(values, components) for name, values in found.items()}
+
+
+def attribute_of(values: Tensor, components: Components) -> Attribute:
+    """A direction of any length but 0."""
+    unit = values / values.norm()
+    sha256 = hashlib.sha256(values.numpy().astype("<f8").tobytes()).hexdigest()
+    return Attribute(unit * components.deviation(unit), sha256)
 
 
 def moved(model: LatentModel, latent: Latent, shift: Tensor) -> Latent:
@@ -99,86 +188,16 @@ def moved(model: LatentModel, latent: Latent, shift: Tensor) -> Latent:
     return Latent(start.space, (values + shift.reshape(values.shape)).float())
 
 
-@torch.no_grad()
-def in_w(model: LatentModel) -> Directions:
-    """Principal components of w."""
-    z = torch.from_numpy(np.random.RandomState(0).randn(DRAWS_OF_W, *model.latent_shape)).float()
-    with model.running_exactly():
-        w = model.mapping_network.mapping(z.flatten(1).to(model.device)).cpu().double()
-    centred = w - w.mean(0)
-    variances, vectors = principal(centred.T @ centred / (len(w) - 1))
-    return named("w", vectors.T * variances.sqrt()[:, None])
-
-
-@torch.no_grad()
-def in_z(model: LatentModel) -> Directions:
-    """Principal components of the first layer's activations, each carried back to z.
-
-    The regression of z on the standardised scores of a component gives the change of z that one standard
-    deviation along it stands for.
-    """
-    length = int(np.prod(model.latent_shape))
-    z = whitened(max(DRAWS_OF_Z, 2 * length), length)
-    activations = first_activations(model, z.float().reshape(-1, *model.latent_shape))
-    centred = activations - activations.mean(0)
-    # Activations are longer than draws are many: components come from the products of draws.
-    _, scores = principal((centred @ centred.T).double() / (len(z) - 1))
-    return named("z", scores.T @ z / (len(z) - 1) ** 0.5)
-
-
-def whitened(count: int, length: int) -> Tensor:
-    """Seeded latents, float64 count×length, whose own mean is 0 and covariance 1.
-
-    As good as standard normal ones for seeing what a network does, without the noise of their covariance,
-    which would blur components of similar variance.
-    """
-    z = np.random.RandomState(0).randn(count, length)
-    orthonormal, _ = np.linalg.qr(z - z.mean(0))
-    return torch.from_numpy(orthonormal * (count - 1) ** 0.5)
-
-
-def principal(covariance: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest eigenvalues of a symmetric matrix, in falling order, and their eigenvectors as columns."""
-    values, vectors = torch.linalg.eigh(covariance)
-    values, vectors = values.flip(0)[:MOST_COMPONENTS], vectors.flip(1)[:, :MOST_COMPONENTS]
-    kept = values > values[0] * NEGLIGIBLE
-    return values[kept], vectors[:, kept]
-
-
-def named(space: Space, steps: Tensor) -> Directions:
-    """Directions from their steps of one standard deviation, K×numbers.
+def named(space: Space, found: Components, attributes: Mapping[str, Attribute]) -> Directions:
+    """Directions by name.
 
     An eigenvector's sign is a matter of chance: here the number of the largest size is positive.
     """
+    steps = found.steps
     largest = steps.gather(1, steps.abs().argmax(1, keepdim=True))
     deviations = steps.norm(dim=1)
     vectors = steps * largest.sign() / deviations[:, None]
-    names = tuple(f"component {number}" for number in range(1, len(steps) + 1))
-    return Directions(space, names, vectors, deviations)
-
-
-class Reached(Exception):
-    """No error: carries the activations at which a forward pass was left, for they are all that counts."""
-
-    def __init__(self, activations: Tensor) -> None:
-        super().__init__()
-        self.activations = activations
-
-
-def leave_where_latents_differ(_: nn.Module, __: object, output: object) -> None:
-    """Layers that see the class alone give every latent the same."""
-    if isinstance(output, Tensor) and len(output) > 1 and not torch.equal(output[0], output[1]):
-        raise Reached(output)
-
-
-def first_activations(model: LatentModel, z: Tensor) -> Tensor:
-    """What the first layer with weights makes of latents: float32 N×numbers, on the CPU; class 0."""
-    layers = [m for m in model.network.modules() if next(m.parameters(recurse=False), None) is not None]
-    with model.running_exactly(), ExitStack() as hooks:
-        for layer in layers:
-            hooks.enter_context(layer.register_forward_hook(leave_where_latents_differ))
-        try:
-            model.native(z.to(model.device), model.conditions([0] * len(z)))
-        except Reached as reached:
-            return reached.activations.flatten(1).float().cpu()
-    return z.flatten(1)
+    components = tuple(f"component {number}" for number in range(1, len(steps) + 1))
+    by_use = [] if found.use is None else found.use.argsort(descending=True, stable=True).tolist()
+    latents = tuple(f"latent {number + 1}" for number in by_use)
+    return Directions(space, components, vectors, deviations, attributes, latents)

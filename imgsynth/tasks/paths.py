@@ -18,6 +18,18 @@ def positions(keyframes: int, frames: int, loop: bool) -> NDArray[np.float64]:
     return steps * keyframes / frames if loop else steps * (keyframes - 1) / (frames - 1)
 
 
+def eased(places: NDArray[np.float64], easing: str) -> NDArray[np.float64]:
+    """Positions at the speed of an easing: "none", or "smoothstep", which slows down at every keyframe.
+
+    Smoothstep is 3t² − 2t³, the cubic Hermite step that starts and ends at rest.
+    """
+    if easing == "none":
+        return places
+    keyframe = np.floor(places)
+    t = places - keyframe
+    return np.asarray(keyframe + t * t * (3 - 2 * t))
+
+
 def lerp(a: Latents, b: Latents, t: float) -> Latents:
     """Straight line."""
     return a + (b - a) * t

@@ -16,13 +16,17 @@ from imgsynth.imaging.clips import Clip
 from imgsynth.imaging.masks import mask_sha256
 from imgsynth.imaging.read import Photo
 from imgsynth.imaging.record import Record
+from imgsynth.tasks.blend import blend
 from imgsynth.tasks.inpaint import fill_weights, inpaint
 from imgsynth.tasks.interpolate import frame, interpolate, walk_record
+from imgsynth.tasks.mixing import mix, run_mix
 from imgsynth.tasks.outpaint import outpaint
 from imgsynth.tasks.pictures import Picture
 from imgsynth.tasks.requests import (
+    BlendRequest,
     InpaintRequest,
     InterpolateRequest,
+    MixRequest,
     OutpaintRequest,
     SampleRequest,
     TranslateRequest,
@@ -150,6 +154,17 @@ def redo_interpolate(model: Model, record: Record, request: dict[str, Any], inpu
     return Picture(frame(model, made, index, inputs.photos), remade, f"frame{index:05d}")
 
 
+def redo_blend(model: Model, record: Record, request: dict[str, Any], inputs: Inputs) -> Picture:
+    return blend(model, make_request(BlendRequest, **request), inputs.photos)
+
+
+def redo_mix(model: Model, record: Record, request: dict[str, Any], inputs: Inputs) -> Picture:
+    if "sources" in request:
+        return run_mix(model, make_request(MixRequest, **request)).table
+    pair = {f"{side}s": [request.pop(side, None)] for side in ("source", "destination")}
+    return next(mix(model, make_request(MixRequest, **pair, **request)))
+
+
 def redo_translate(model: Model, record: Record, request: dict[str, Any], inputs: Inputs) -> Picture:
     if "difference" in request:
         return redo_difference(model, request, inputs)
@@ -224,6 +239,8 @@ Maker = Callable[[Model, Record, dict[str, Any], Inputs], Result]
 MAKERS: dict[str, Maker] = {
     "sample": redo_sample,
     "interpolate": redo_interpolate,
+    "blend": redo_blend,
+    "mix": redo_mix,
     "translate": redo_translate,
     "inpaint": redo_inpaint,
     "outpaint": redo_outpaint,

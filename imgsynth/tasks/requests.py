@@ -11,15 +11,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from imgsynth.errors import BadRequest
-from imgsynth.seeds import LARGEST_SEED
+from imgsynth.seeds import LARGEST_SEED, NoiseKind
 
 MOST_SEEDS = 4096
 MOST_FRAMES = 3600
+MOST_KEYFRAMES = 64
 MOST_EXTENSION = 4096
 PHOTO: Literal["photo"] = "photo"
 LATENT = "latent:"  # what the text of a latent begins with
 LONGEST_LATENT = 90_000  # characters: 2¹⁴ numbers of four bytes, in base64
-MOST_DIRECTIONS = 32
+MOST_DIRECTIONS = 64
+MOST_MIXED = 16
 
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Psi = Annotated[
@@ -42,10 +44,21 @@ def check_latent(text: str) -> str:
     return text
 
 
+def check_layers(text: str) -> str:
+    if re.fullmatch(r"coarse|middle|fine|[0-9]{1,3}(-[0-9]{1,3})?", text) is None:
+        raise PydanticCustomError("layers", "should be coarse, middle, fine, or layers such as 4-7")
+    return text
+
+
 LatentText = Annotated[str, Field(max_length=LONGEST_LATENT), AfterValidator(check_latent)]
 Deviations = Annotated[float, Field(ge=-10, le=10)]
 DirectionName = Annotated[str, Field(min_length=1, max_length=100)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Keyframe = Seed | Literal["photo"] | LatentText
 PathKind = Literal["slerp", "lerp", "spline"]
+Easing = Literal["none", "smoothstep"]
+Fps = Annotated[int, Field(ge=1, le=120, description="Frames per second of the video.")]
+Spread = Annotated[int, Field(ge=2, le=16)]
 
 
 class Request(BaseModel):
@@ -89,6 +102,18 @@ class SampleRequest(Request):
         exclude=True,
         description="How far to go along named directions of the model, in standard deviations.",
     )
+    direction_sha256: dict[DirectionName, Sha256] = Field(
+        default_factory=dict,
+        max_length=MOST_DIRECTIONS,
+        exclude=True,
+        description="Which directions, of those shipped with the checkpoint, the names have to stand for.",
+    )
+    noise: NoiseKind | None = Field(
+        default=None,
+        exclude=True,
+        description="random (of each seed's own), constant (the same for all) or none, for checkpoints with "
+        "noise inputs; as the checkpoint's own kind if unsaid.",
+    )
 
     @model_validator(mode="after")
     def check_start(self) -> Self:
@@ -109,9 +134,9 @@ class SampleRequest(Request):
 class InterpolateRequest(Request):
     """Walks through the latents of keyframes."""
 
-    keyframes: list[Seed | Literal["photo"] | LatentText] = Field(
+    keyframes: list[Keyframe] = Field(
         min_length=2,
-        max_length=64,
+        max_length=MOST_KEYFRAMES,
         description="Points to pass through: seeds, photos in their order, or latents as text.",
     )
     frames: int = Field(default=120, ge=2, le=MOST_FRAMES, description="Number of frames in all.")
@@ -120,9 +145,72 @@ class InterpolateRequest(Request):
         description="slerp keeps the length of Gaussian latents, lerp goes straight, spline is smooth.",
     )
     loop: bool = Field(default=False, description="Whether the last keyframe leads back to the first.")
-    fps: int = Field(default=30, ge=1, le=120, description="Frames per second of the video.")
+    fps: Fps = 30
     psi: Psi = 1.0
     label: int | None = Field(default=None, ge=0, description="Class to draw; the first if unsaid.")
+    # What older versions did not do; records name it only where it was asked for.
+    easing: Easing = Field(
+        default="none",
+        exclude=True,
+        description="none walks at constant speed, smoothstep rests a moment at every keyframe.",
+    )
+    noise: Literal["constant", "none"] | None = Field(
+        default=None,
+        exclude=True,
+        description="none draws every frame without noise, for checkpoints with noise inputs; else all have "
+        "the same.",
+    )
+
+
+class LengthRequest(Request):
+    """How long a walk is, in seconds."""
+
+    seconds: float = Field(gt=0, le=MOST_FRAMES, description="Length of the video in seconds.")
+    fps: Fps = 30
+
+    @property
+    def frames(self) -> int:
+        """As many frames as come nearest; a walk has two at least."""
+        return max(2, round(self.seconds * self.fps))
+
+
+class BlendRequest(Request):
+    """Blends four keyframes into a sheet of pictures, one keyframe in each corner."""
+
+    keyframes: list[Keyframe] = Field(
+        min_length=4,
+        max_length=4,
+        description="The corners: top left, top right, bottom left, bottom right.",
+    )
+    columns: Spread = Field(default=5, description="Pictures in each row, corners included.")
+    rows: Spread = Field(default=5, description="Pictures in each column, corners included.")
+    path: Literal["slerp", "lerp"] = Field(
+        default="slerp", description="slerp keeps the length of Gaussian latents, lerp goes straight."
+    )
+    psi: Psi = 1.0
+    label: int | None = Field(default=None, ge=0, description="Class to draw; the first if unsaid.")
+
+
+class MixRequest(Request):
+    """Draws a picture for each pair of seeds, some layers with one's style, the others with the other's."""
+
+    sources: list[Seed] = Field(
+        min_length=1, max_length=MOST_MIXED, description="Seeds whose styles are taken in the layers named."
+    )
+    destinations: list[Seed] = Field(
+        min_length=1, max_length=MOST_MIXED, description="Seeds whose styles stay in all other layers."
+    )
+    layers: Annotated[str, AfterValidator(check_layers)] = Field(
+        default="coarse",
+        description="coarse (up to 8 pixels a side), middle (16 and 32), fine (from 64 on), or layers such "
+        "as 4-7, counted from 0.",
+    )
+    psi: Psi = 1.0
+    noise: NoiseKind | None = Field(
+        default=None,
+        exclude=True,
+        description="random (of the destination's own), constant or none; as the checkpoint's own if unsaid.",
+    )
 
 
 class InvertRequest(Request):

@@ -52,25 +52,27 @@ def sample_each(
 ) -> Iterator[Picture]:
     """As `sample`, of many requests for one picture each, in full batches: variations, for one."""
     drawer = latent_model(model, "sample")
-    for (psi, space), alike in groupby(requests, key=lambda r: (r.psi, space_for(drawer, r))):
+    for (_, _, space), alike in groupby(requests, key=lambda r: (r.psi, r.noise, space_for(drawer, r))):
         group = list(alike)
         for start in range(0, len(group), drawer.batch):
-            yield from drawn(drawer, group[start : start + drawer.batch], psi, space, photos)
+            yield from drawn(drawer, group[start : start + drawer.batch], space, photos)
 
 
 def drawn(
-    model: LatentModel, requests: Sequence[SampleRequest], psi: float, space: Space, photos: Sequence[Photo]
+    model: LatentModel, requests: Sequence[SampleRequest], space: Space, photos: Sequence[Photo]
 ) -> Iterator[Picture]:
-    """The pictures of one batch."""
+    """The pictures of one batch, alike in psi and noise."""
+    psi, kind = requests[0].psi, requests[0].noise
     latents = torch.stack([latent_of(model, r).values for r in requests])
     labels = [label_of(model, r) for r in requests]
     classes = [label for label in labels if label is not None] or None
-    noise = model.noise([noise_seed(r) for r in requests])
+    noise = model.noise([noise_seed(r) for r in requests], kind)
     with memory_guard():
         batch = model.render(latents, psi=psi, labels=classes, noise=noise, space=space)
     for request, label, image in zip(requests, labels, to_images(batch), strict=True):
         known = {} if label is None else {"label": label}
-        record = make_record(model, "sample", {**start_of(request), **shared(request), **known}, photos)
+        values = {**start_of(request), **shared(model, request), **known}
+        record = make_record(model, "sample", values, photos)
         yield Picture(image, record, name_of(request))
 
 
@@ -86,7 +88,9 @@ def latent_of(model: LatentModel, request: SampleRequest) -> Latent:
     if request.variation_amount and request.variation_seed is not None:
         latent = varied(model, latent, request.variation_seed, request.variation_amount)
     if is_moved(request):
-        latent = moved(model, latent, directions_of(model).shift(request.directions))
+        directions = directions_of(model)
+        directions.check(request.direction_sha256)
+        latent = moved(model, latent, directions.shift(request.directions))
     return latent
 
 
@@ -129,10 +133,13 @@ def start_of(request: SampleRequest) -> dict[str, Any]:
     return {"seed": request.seeds[0]} if request.latent is None else {"latent": request.latent}
 
 
-def shared(request: SampleRequest) -> dict[str, Any]:
+def shared(model: Model, request: SampleRequest) -> dict[str, Any]:
     """The part of a record that all pictures of a request have in common."""
     label = {} if request.label is None else {"label": request.label}
-    return {"psi": request.psi, **label, **request.edits}
+    noise = {} if request.noise is None else {"noise": request.noise}
+    edits = request.edits
+    sums = directions_of(model).sums(edits["directions"]) if is_moved(request) else {}
+    return {"psi": request.psi, **label, **noise, **edits} | ({"direction_sha256": sums} if sums else {})
 
 
 def grid_of(
@@ -145,5 +152,5 @@ def grid_of(
     """All pictures of a request side by side, with a record that makes the whole again."""
     image = make_grid([p.image for p in pictures], columns)
     start = {"seeds": list(request.seeds)} if request.latent is None else start_of(request)
-    values = {**start, **shared(request)} | ({} if columns is None else {"columns": columns})
+    values = {**start, **shared(model, request)} | ({} if columns is None else {"columns": columns})
     return Picture(image, make_record(model, "sample", values, photos), "grid")
