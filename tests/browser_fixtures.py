@@ -32,8 +32,14 @@ def visit(browser: Browser, app_server: AppServer) -> Iterator[Visit]:
     """Opens the page and waits for its first pictures; in the end, no request may have left the machine."""
     contexts, asked, failed, servers = [], [], [], [app_server]
 
-    def go(query: str = "", width: int = 1280, height: int = 900, server: AppServer = app_server) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height})
+    def go(
+        query: str = "",
+        width: int = 1280,
+        height: int = 900,
+        server: AppServer = app_server,
+        locale: str = "en-US",
+    ) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, locale=locale)
         context.set_default_timeout(PATIENCE * 1000)
         contexts.append(context)
         servers.append(server)

@@ -194,14 +194,14 @@ def test_a_codec_takes_photos_as_keyframes(visit: Visit, tmp_path: Path) -> None
     for seed, path in enumerate(photos):
         path.write_bytes(png(pixels(48, 64, seed=seed)))
     page.locator("#interpolate-photos input[type=file]").set_input_files(photos)
+    api.expect(page.locator("#interpolate-strip img")).to_have_count(2)
     page.get_by_label("number input for Frames", exact=True).fill("10")
     page.get_by_label("number input for Frames", exact=True).press("Enter")
     page.locator("#interpolate-go").click()
     api.expect(page.locator("#interpolate-status")).to_contain_text("10 frames · codec · 2 photos")
     page.locator("#interpolate-model input[value=avatars-vae]").check()
     api.expect(page.locator("#interpolate-keyframes")).to_be_visible()
-    page.get_by_role("button", name="Options").locator("visible=true").click()
-    api.expect(page.locator("#interpolate-instead")).to_be_visible()
+    api.expect(page.locator("#interpolate-photos")).to_be_visible()
 
 
 def test_a_hub_checkpoint_is_downloaded_cancelled_and_removed(

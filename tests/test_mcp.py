@@ -77,7 +77,7 @@ def test_a_tool_gives_pictures_with_their_recipes(server: AppServer) -> None:
     address = next(part for part in str(answer.content[0]).split("'") if part.startswith("http"))
     data = urllib.request.urlopen(address).read()
     assert Image.open(BytesIO(data)).size == (64, 64)
-    request = read_record(data).request
+    request = read_record(data)["request"]
     assert (request["seed"], request["psi"]) == (3, 0.7)
 
 

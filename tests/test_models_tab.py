@@ -394,4 +394,4 @@ def test_memory_names_catalog_and_hub_alone() -> None:
     model.identity = Identity("secret", "upload", "secret.pth", None, "0" * 64)
     assert "secret" not in memory_card([model])
     assert "tiny" in memory_card([model_of(tiny_dcgan())])
-    assert "No model yet" in memory_card([])
+    assert "No model is in memory yet" in memory_card([])

@@ -28,6 +28,7 @@ from imgsynth.ui.carrying import OTHERS_LEFT_OUT, Carrier, photo_of
 from imgsynth.ui.directions import make_fill, make_rename
 from imgsynth.ui.downloads import zipped
 from imgsynth.ui.keyframes import EXAMPLE, keyframes_of
+from imgsynth.ui.noise import USUAL
 from imgsynth.ui.picked import KEEP, KEPT
 from imgsynth.ui.sample_events import FOLLOWING, SampleEvents, SampleParts
 from imgsynth.ui.sample_tab import make_sample_tab, roll, spread
@@ -47,13 +48,14 @@ class Visitor:
         p, d = self.parts, self.parts.directions
         self.values: dict[Any, Any] = {p.model: "tiny-gan", p.seeds: "0-5", p.label: None, p.psi: 1.0}
         self.values |= {p.shown: (), p.picked.picked: None, p.picked.amount: 0.3, p.tray.kept: ()}
-        self.values |= {d.filled: None, **dict.fromkeys(d.sliders, 0), p.photo.photo: None}
+        self.values |= {d.filled: None, **dict.fromkeys(d.every_slider, 0), p.photo.photo: None}
+        self.values |= {p.noise: USUAL, d.latents.number: 1}
 
     def take(self, updates: dict[Any, Any]) -> dict[Any, Any]:
-        """Remembers States, and what plain values say."""
-        self.values |= {
-            key: value for key, value in updates.items() if not isinstance(value, gr.blocks.Block)
-        }
+        """Remembers States, and what plain values and components say."""
+        for key, value in updates.items():
+            given = value.constructor_args if isinstance(value, gr.blocks.Block) else {"value": value}
+            self.values |= {key: given["value"]} if "value" in given else {}
         return updates
 
     def run(self, event: Any) -> list[dict[Any, Any]]:
@@ -327,13 +329,13 @@ def test_a_picked_picture_joins_the_keyframes(visitor: Visitor, told: list[str])
     visitor.run(visitor.events.vary)
     _, text, *_ = carrier.appended(visitor.shown[0], model, text)
     assert text.startswith("4,latent:z:")
-    keyframes, photos = keyframes_of(visitor.session.model("tiny-gan"), text, None, None)
+    keyframes, photos = keyframes_of(visitor.session.model("tiny-gan"), text, ())
     assert keyframes == [4, text.partition(",")[2]]
     assert photos == []
     assert carrier.appended(plain_one, "tiny-vae", text)[:2] == ("tiny-gan", "4")  # another model's
     assert told[1] == "Keyframes in Interpolate now: 2."
     with pytest.raises(BadRequest, match="no seed"):
-        keyframes_of(visitor.session.model("tiny-gan"), "1,photo", None, None)
+        keyframes_of(visitor.session.model("tiny-gan"), "1,photo", ())
 
 
 def test_pictures_become_keyframes_as_they_are(visitor: Visitor, told: list[str]) -> None:

@@ -39,7 +39,7 @@ from imgsynth.ui.endpoints import Endpoints
 from imgsynth.ui.round_trip import back_button, make_there_and_back, way_back
 from imgsynth.ui.runs import begin, stop
 from imgsynth.ui.session import Session
-from imgsynth.ui.strength import Kept, blend
+from imgsynth.ui.strength import Kept, mix_again
 from imgsynth.ui.translate_tab import make_paint
 from test_batch import BAD
 
@@ -130,7 +130,7 @@ def test_dragging_strength_gives_the_pixels_of_the_task_without_the_network(
     expected = [translate(model, TranslateRequest(strength=s), given) for s in steps]
     whole = type(model).translate  # type: ignore[attr-defined]
     monkeypatch.setattr(type(model), "translate", None)
-    dragged = [blend("there", scene, step, kept) for step in steps]
+    dragged = [mix_again("there", scene, step, kept) for step in steps]
     monkeypatch.setattr(type(model), "translate", whole)
     for step, wanted, (pictures, line, _) in zip(steps, expected, dragged, strict=True):
         before, after = pictures
@@ -152,11 +152,11 @@ def test_strength_leaves_alone_what_is_not_of_the_chosen_model_and_photo(
     other = tmp_path / "other.png"
     other.write_bytes(png(pixels(20, 20)))
     for name, path, known in (("back", scene, kept), ("there", str(other), kept), ("there", scene, None)):
-        assert blend(name, path, 0.5, known) == skipped
+        assert mix_again(name, path, 0.5, known) == skipped
     # Only the last translation of a visitor stays on the disk.
     *_, later = make_paint(session)("there", str(other), 1.0, kept, bar)
     assert not Path(kept.whole).exists() and Path(later.whole).exists()
-    assert blend("there", scene, 0.5, kept) == skipped
+    assert mix_again("there", scene, 0.5, kept) == skipped
 
 
 def test_the_translation_of_a_very_large_photo_is_not_kept(
@@ -186,7 +186,7 @@ def test_a_phones_photo_stands_upright_and_tells_no_place(session: Session, tmp_
     Image.fromarray(pixels(30, 40)).save(path, exif=exif, icc_profile=icc)
     assert Image.open(path).getexif().get_ifd(ExifTags.IFD.GPSInfo)
     pictures, _, _, kept = make_paint(session)("there", str(path), 1.0, None, bar)
-    for result in (*pictures, blend("there", str(path), 0.5, kept)[0][1]):
+    for result in (*pictures, mix_again("there", str(path), 0.5, kept)[0][1]):
         with Image.open(result) as image:
             assert image.size == (30, 40) and image.info["icc_profile"] == icc and not image.getexif()
 
@@ -195,7 +195,7 @@ def test_notes_on_the_photo_are_told(session: Session, tmp_path: Path, bar: Any)
     path = tmp_path / "print.tif"
     Image.fromarray(pixels(20, 24, 4), "CMYK").save(path)
     _, line, _, kept = make_paint(session)("there", str(path), 1.0, None, bar)
-    for told in (line, blend("there", str(path), 0.5, kept)[1]):
+    for told in (line, mix_again("there", str(path), 0.5, kept)[1]):
         assert "print colours (CMYK) were converted" in told
 
 

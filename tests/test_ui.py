@@ -71,15 +71,14 @@ def two_photos(tmp_path: Path) -> list[str]:
 def test_keyframes_are_what_the_model_takes(two_photos: list[str]) -> None:
     gan, vae = model_of(tiny_dcgan()), model_of(tiny_vae())
     codec = model_of(TAESD(**TAESD_BARE.example))
-    seeds, photos = ([1, 2, 3], []), ["photo", "photo"]
-    # What an earlier model took stays in its field, and is left aside.
-    assert keyframes_of(gan, "1-3", two_photos, two_photos) == seeds
-    assert keyframes_of(vae, "1-3", two_photos, None) == seeds
-    for model, given in ((vae, (None, two_photos)), (codec, (two_photos, None))):
-        keyframes, opened = keyframes_of(model, "abc", *given)
-        assert keyframes == photos
+    photos = tuple((Path(path).name, path) for path in two_photos)
+    # What an earlier model took stays in the field, and is left aside.
+    assert keyframes_of(gan, "1-3,a.png", photos) == ([1, 2, 3], [])
+    for model, text in ((vae, "a.png,b.png"), (codec, "abc,1-3,a.png,b.png")):
+        keyframes, opened = keyframes_of(model, text, photos)
+        assert keyframes == ["photo", "photo"]
         assert [photo.name for photo in opened] == ["a", "b"]
-    for few in (None, two_photos[:1]):
+    for few in ("1-3", "1-3,a.png"):
         with pytest.raises(BadRequest, match="two photos"):
-            keyframes_of(codec, "1-3", few, two_photos)
+            keyframes_of(codec, few, photos)
     assert (psi_of(gan, 0.7), psi_of(codec, 0.7)) == (0.7, 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -15,18 +16,27 @@ from imgsynth.summaries import TASKS
 from imgsynth.ui.arrival import MODELS, Arrival
 from imgsynth.ui.carrying import Carrier, photo_of
 from imgsynth.ui.endpoints import add_endpoints
-from imgsynth.ui.facts import memory_card
+from imgsynth.ui.facts import memory_card, note_card
 from imgsynth.ui.inpaint_tab import InpaintTab, make_inpaint_tab
 from imgsynth.ui.interpolate_tab import InterpolateTab, make_interpolate_tab
-from imgsynth.ui.keys import add_keys
+from imgsynth.ui.keys import add_keys, sheet
+from imgsynth.ui.languages import DECLARE, Page, Say
+from imgsynth.ui.links import connect_copy, make_copy_button
+from imgsynth.ui.models_events import EMPTY as UNCHOSEN
+from imgsynth.ui.models_events import UNTOLD
 from imgsynth.ui.models_tab import LOOKING, ModelsTab
 from imgsynth.ui.picked import PickedPanel
 from imgsynth.ui.picker import offered, strips_css
 from imgsynth.ui.queueing import bound_queue
+from imgsynth.ui.recipe_panel import connect_recipe, make_recipe_panel
+from imgsynth.ui.recipe_parts import Targets
+from imgsynth.ui.recipe_words import EMPTY as NO_RECIPE
 from imgsynth.ui.sample_tab import SampleTab, make_sample_tab
-from imgsynth.ui.session import CHEAP, QUICK, Session, most_megabytes, plain
+from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, most_megabytes, plain
+from imgsynth.ui.settings import page_settings
 from imgsynth.ui.theme import CSS, make_theme
 from imgsynth.ui.translate_tab import TranslateTab, make_translate_tab
+from imgsynth.ui.zero_gpu import borrow_gpus
 
 TITLE = "imgsynth"
 PROMISE = "See and use GANs, VAEs and CycleGANs: sample, interpolate, translate and inpaint."
@@ -35,24 +45,38 @@ DELETE_CACHE = (600, 3600)
 PORT = 7860
 
 
-def header(runtime: Runtime) -> str:
+def spoken_note(sentence: str, say: Say) -> str:
+    return note_card(say(sentence))
+
+
+# HTML that the page begins with, or that an event brings, the same each time.
+WHOLES: tuple[Callable[[Say], str], ...] = (
+    sheet,
+    functools.partial(memory_card, ()),
+    *(functools.partial(spoken_note, sentence) for sentence in (UNCHOSEN, UNTOLD, NO_RECIPE)),
+)
+
+
+def header(runtime: Runtime, say: Say) -> str:
     """Name, promise, and a badge with the device and the memory that models take."""
     megabytes = runtime.pool.bytes_in_memory() / 1e6
     badge = f"{describe(runtime.device)} · {runtime.precision} · {megabytes:.0f} MB of models"
-    return f'<div id="header"><h1>{TITLE}</h1><p>{PROMISE}</p><span class="badge">{badge}</span></div>'
+    return f'<div id="header"><h1>{TITLE}</h1><p>{say(PROMISE)}</p><span class="badge">{badge}</span></div>'
 
 
-def build(runtime: Runtime) -> gr.Blocks:
+def build(runtime: Runtime) -> Page:
     """The whole page over one runtime; sessions share its models and nothing else."""
     session = Session(runtime)
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE) as page:
-        top = gr.HTML(header(runtime), padding=False)
+    with Page(WHOLES, title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE) as page:
+        top = gr.HTML(header(runtime, page.mark), padding=False)
         add_keys(page)
+        page.load(None, None, None, js=DECLARE, **CHEAP)
+        copy, recipe = make_copy_button(), make_recipe_panel()
         opened: gr.State = gr.State(())
         with gr.Tabs() as tabs:
             with gr.Tab("Sample", id="sample"):
                 sampling = make_sample_tab(session, opened)
-            with gr.Tab("Interpolate", id="interpolate"):
+            with gr.Tab("Interpolate", id="interpolate") as walk_tab:
                 walking = make_interpolate_tab(session, opened)
             with gr.Tab("Translate", id="translate"):
                 translating = make_translate_tab(session, opened)
@@ -61,25 +85,39 @@ def build(runtime: Runtime) -> gr.Blocks:
             with gr.Tab("Models", id=MODELS):
                 pickers = (sampling.model, walking.model, translating.model, inpainting.model)
                 models = ModelsTab(session, opened, pickers)
+        walking.draw(walk_tab.select)
         connect_keyframes(session, sampling, walking, tabs)
         connect_use_in(sampling.picked, translating, inpainting, tabs)
         connect_models(models, sampling, tabs)
-        connect_arrival(page, Arrival(session, models.events, tabs), sampling, walking)
+        settings = page_settings(sampling, walking.controls, translating, inpainting)
+        arrival = Arrival(session, models.events, tabs, settings)
+        connect_arrival(page, arrival, sampling, walking)
+        connect_copy(copy, settings, models.parts.what)
+        targets = Targets(walking.controls, translating.photo, inpainting.photo, inpainting.hole)
+        connect_recipe(page, recipe, arrival, targets, sampling)
         add_endpoints(session)
-        gr.Timer(5).tick(
-            lambda: (header(runtime), memory_card(runtime.pool.loaded())), None, [top, models.memory], **CHEAP
-        )
+        gr.Timer(5).tick(functools.partial(state_of, runtime, page.mark), None, [top, models.memory], **CHEAP)
+    borrow_gpus(page)
     bound_queue(page)
     return page
+
+
+def state_of(runtime: Runtime, say: Say) -> tuple[str, str]:
+    """What changes without a visitor's doing: the header, and what is in memory."""
+    return header(runtime, say), memory_card(runtime.pool.loaded(), say)
 
 
 def connect_arrival(page: gr.Blocks, arrival: Arrival, sampling: SampleTab, walking: InterpolateTab) -> None:
     """Pickers and the address first, then sixteen pictures and whatever else the chosen models call for."""
     p = arrival.events.parts
     arrived = page.load(plain(arrival.arrive), None, arrival.outputs, **QUICK)
+    walking.draw(arrival.landed.change)
     if offered("sample"):
         drawing = sampling.draw_after(arrived)
-        drawing.then(sampling.show_classes, [sampling.model, sampling.label], sampling.label, **QUICK)
+        drawing.then(sampling.fit, sampling.fit_inputs, sampling.fit_outputs, **QUICK)
+        wished = [arrival.moves, sampling.model]
+        moved = arrival.moves.change(plain(arrival.move), wished, arrival.moved, **LANE, **PRIVATE)
+        sampling.draw_after(moved)
         drawing.then(walking.fit, walking.fit_inputs, walking.fit_outputs, **QUICK)
     arrived.then(plain(arrival.look), arrival.asked, arrival.outputs, show_progress_on=[p.found], **LOOKING)
 
@@ -97,8 +135,8 @@ def connect_keyframes(session: Session, sampling: SampleTab, walking: Interpolat
     carrier, picked, kept = Carrier(session), sampling.picked, sampling.tray.kept
     targets = [walking.model, walking.keyframes, walking.label, tabs]
     carried = [sampling.model, sampling.seeds, sampling.label, sampling.shown]
-    sampling.to_keyframes.click(plain(carrier.seeds), carried, targets, **QUICK)
-    sampling.tray.to_keyframes.click(plain(carrier.pictures), kept, targets, **QUICK)
+    walking.draw(sampling.to_keyframes.click(plain(carrier.seeds), carried, targets, **QUICK).success)
+    walking.draw(sampling.tray.to_keyframes.click(plain(carrier.pictures), kept, targets, **QUICK).success)
     there = [picked.picked, walking.model, walking.keyframes]
     picked.to_keyframe.click(plain(carrier.appended), there, targets, **QUICK)
 
@@ -143,7 +181,7 @@ def launch(
         raise BadRequest(f"Port {place} is taken; stop what uses it, or choose another port.") from error
 
 
-def start(page: gr.Blocks, host: str | None, port: int, mcp: bool, options: dict[str, Any]) -> Any:
+def start(page: Page, host: str | None, port: int, mcp: bool, options: dict[str, Any]) -> Any:
     return page.launch(
         server_name=host,
         server_port=port,
@@ -153,5 +191,6 @@ def start(page: gr.Blocks, host: str | None, port: int, mcp: bool, options: dict
         footer_links=["api", "settings"],
         max_file_size=f"{most_megabytes()}mb",
         ssr_mode=False,
+        i18n=page.languages,
         **options,
     )

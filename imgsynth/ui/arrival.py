@@ -1,7 +1,9 @@
-"""What a visitor finds: the page's address may name a model, as in `?model=avatars-gan`."""
+"""What a visitor finds: the page's address may name a tab, a model and settings (see links.py)."""
 
 from __future__ import annotations
 
+import html
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -11,12 +13,13 @@ from imgsynth.checkpoints.hub import make_plan
 from imgsynth.errors import ImgsynthError
 from imgsynth.summaries import TASKS
 from imgsynth.ui.catalog_table import rows
+from imgsynth.ui.links import MODEL, MODELS, SHOWN, TAB, TABS, Link, read_link
 from imgsynth.ui.models_events import TEXT, ModelsEvents, Updates
 from imgsynth.ui.picker import refreshed
 from imgsynth.ui.session import Session
+from imgsynth.ui.settings import DIRECTIONS, TabSettings, fit_directions
 
-PARAMETER = "model"
-MODELS = "models"
+FIRST_TAB = TASKS[0]
 
 
 def is_here(checkpoint: Checkpoint, session: Session) -> bool:
@@ -26,40 +29,102 @@ def is_here(checkpoint: Checkpoint, session: Session) -> bool:
     return checkpoint.source != "hub" or make_plan(checkpoint, session.access).cached
 
 
+def tell(sentence: str) -> None:
+    """Says in passing what could not be done; a toast shows HTML, and addresses are written by strangers."""
+    if sentence:
+        gr.Warning(html.escape(sentence), title="Followed in part")
+
+
 class Arrival:
     """The events of a page that has just been loaded.
 
     Attributes:
+        settings: of the tabs, by their ids; what an address may set.
         asked: what is still to be looked into, for it is not on this machine; "" where there is nothing.
+        moves: how far to go along directions, which are computed after the page is shown.
+        landed: changes where the tab was led to, so that a tab that draws when it is first seen does.
     """
 
-    def __init__(self, session: Session, events: ModelsEvents, tabs: gr.Tabs) -> None:
+    def __init__(
+        self,
+        session: Session,
+        events: ModelsEvents,
+        tabs: gr.Tabs,
+        settings: Mapping[str, TabSettings] | None = None,
+    ) -> None:
         self.session, self.events, self.tabs = session, events, tabs
-        self.asked = gr.State("")
+        self.settings = settings or {}
+        self.asked, self.moves = gr.State(""), gr.State(None)
+        self.landed = gr.Textbox(visible=False)
 
     def arrive(self, request: gr.Request) -> Updates:
-        """Shows what is on this machine by now, and opens what the address names if it is here."""
-        p = self.events.parts
-        what = (dict(request.query_params).get(PARAMETER) or "").strip()
+        """Shows what is on this machine by now, opens what the address names and restores the rest."""
+        p, query = self.events.parts, dict(request.query_params)
+        what = (query.get(MODEL) or "").strip()
         updates: Updates = {p.table: rows(), **dict(zip(p.pickers, refreshed(()), strict=True))}
-        if not what:
-            return updates
-        try:
-            return updates | self.led_to(what, request)
-        except ImgsynthError as error:
-            return updates | self.events.refused(what, error) | {self.tabs: gr.Tabs(selected=MODELS)}
+        if what:
+            try:
+                updates |= self.led_to(what, request)
+            except ImgsynthError as error:
+                updates |= self.events.refused(what, error) | {self.tabs: gr.Tabs(selected=MODELS)}
+        return updates | self.restored(query, updates)
 
     def led_to(self, what: str, request: gr.Request) -> Updates:
         """What the address names, opened in its tab; or in the Models tab, still to be downloaded."""
         p = self.events.parts
         if not is_here(self.session.checkpoint(what), self.session):
-            named = {p.what: what, p.source: TEXT, p.told_of: what, self.asked: what}
-            return {**named, self.tabs: gr.Tabs(selected=MODELS)}
+            return {**self.named(what), self.asked: what, self.tabs: gr.Tabs(selected=MODELS)}
         opened = self.events.opened(what, (), p.task.value, request, gr.Progress())
         offering = [offer for offer in opened[p.opened] if offer.tasks]
         tab = next((t for t in TASKS if offering and t in offering[-1].tasks), MODELS)
-        named = {p.what: what, p.source: TEXT, p.told_of: what}
-        return {**named, **opened, self.tabs: gr.Tabs(selected=tab)}
+        return {**self.named(what), **opened, self.tabs: gr.Tabs(selected=tab)}
+
+    def named(self, what: str) -> Updates:
+        """A name in the paste box of the Models tab."""
+        p = self.events.parts
+        return {p.what: what, p.source: TEXT, p.told_of: what}
+
+    def restored(self, query: Mapping[str, str], updates: Updates) -> Updates:
+        """The tab and the settings that the address names; what cannot be used is told in one sentence."""
+        selected = updates[self.tabs].selected if self.tabs in updates else None
+        asked, told = query.get(TAB) or "", Link()
+        task = asked if asked in TABS else selected or FIRST_TAB
+        if asked not in (*TABS, ""):
+            told.refused[TAB] = f"There is no tab {asked[:SHOWN]!r}."
+        unused = self.unused(task, selected, updates)
+        # A model that is not here, or not anywhere, is told of in the Models tab.
+        moved = task != selected and selected != MODELS and asked in TABS
+        restored: Updates = {self.tabs: gr.Tabs(selected=task)} if moved else {}
+        restored |= {self.landed: task} if asked else {}
+        if task in self.settings:
+            link = read_link(self.settings[task], query)
+            restored |= self.settings[task].shown(link.wanted)
+            told.refused |= link.refused
+            moves = link.wanted.get(DIRECTIONS)
+            restored |= {self.moves: (task, moves)} if moves else {}
+        told.refused |= {MODEL: unused} if unused else {}
+        tell(told.sentence)
+        return restored
+
+    def unused(self, task: str, selected: str | None, updates: Updates) -> str:
+        """Why the tab that is asked for cannot have the model that is; empty where it can."""
+        p = self.events.parts
+        if task not in TASKS or selected in (None, MODELS):
+            return ""
+        offer = updates[p.opened][-1]
+        return "" if task in offer.tasks else f"{offer.title} cannot be used in {task.capitalize()}."
+
+    def move(self, moves: tuple[str, dict[str, float]] | None, name: str | None) -> Updates:
+        """The sliders of directions as the address has them; they are computed where need be."""
+        asked: Updates = {self.moves: moves}
+        if moves is None or not name:
+            return asked
+        task, amounts = moves
+        try:
+            return asked | fit_directions(self.settings[task], name, self.session.model(name), amounts, {})
+        except ImgsynthError as error:
+            tell(Link(refused={DIRECTIONS: str(error)}).sentence)
+            return asked
 
     def look(self, asked: str, request: gr.Request) -> Updates:
         """Looks into what is not here; asking the Hub takes a while, so the page is shown first."""
@@ -74,4 +139,17 @@ class Arrival:
     def outputs(self) -> list[Any]:
         p = self.events.parts
         described = [p.what, p.source, p.told_of, p.found, p.open, p.remove, p.armed, p.status]
-        return [*described, *p.go, p.opened, p.address, p.table, *p.pickers, self.asked, self.tabs]
+        chosen = [p.opened, p.address, p.table, *p.pickers, self.asked, self.moves, self.landed, self.tabs]
+        return [*described, *p.go, *chosen, *self.controls]
+
+    @property
+    def moved(self) -> list[Any]:
+        """What `move` changes."""
+        return [self.moves, *self.settings[FIRST_TAB].outputs]
+
+    @property
+    def controls(self) -> list[Any]:
+        """What settings change, but for the pickers."""
+        pickers = self.events.parts.pickers
+        every = [control for tab in self.settings.values() for control in tab.outputs]
+        return [control for control in every if control not in pickers]

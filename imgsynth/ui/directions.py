@@ -1,4 +1,5 @@
-"""Sliders along the directions in which a model's pictures change most; their names are the visitor's."""
+"""Sliders along directions of a model: what was shipped with it, what its pictures differ in most, and the
+single latents of an autoencoder."""
 
 from __future__ import annotations
 
@@ -9,22 +10,34 @@ from typing import Any
 import gradio as gr
 
 from imgsynth.errors import ImgsynthError
+from imgsynth.families import Autoencoder, Model
 from imgsynth.tasks.directions import directions_of
+from imgsynth.ui.latents import LatentSliders, make_latent_sliders
+from imgsynth.ui.named_sliders import NamedSliders, make_slider, make_sliders
 from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, plain
 
 Updates = dict[Any, Any]
 
 MOST = 8
-REACH = 4.0  # standard deviations; what lies further looks broken in most models
+MOST_ATTRIBUTES = 40  # as many as CelebA has
 HELP = "What the pictures differ in most. Drag to see what each one changes, and give it a name."
+SHIPPED = "Found by the model's author. Drag towards more or less of each."
 
 
 @dataclass(frozen=True)
 class Filled:
-    """Whose directions the sliders stand for, by the core's names."""
+    """Whose directions the sliders stand for, by the core's names.
+
+    Attributes:
+        names: of its components.
+        attributes: what was shipped with it.
+        latents: the single numbers of an autoencoder's latents, most used first.
+    """
 
     model: str
     names: tuple[str, ...]
+    attributes: tuple[str, ...] = ()
+    latents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,29 +51,40 @@ class DirectionsPanel:
     """
 
     accordion: gr.Accordion
+    attributes: NamedSliders
     note: gr.Markdown
     rows: list[gr.Column]
     names: list[gr.Textbox]
     sliders: list[gr.Slider]
+    latents: LatentSliders
     reset: gr.Button
     filled: gr.State
     renamed: gr.State
     unfolded: gr.State
 
     @property
+    def every_slider(self) -> list[gr.Slider]:
+        return [*self.attributes.sliders, *self.sliders, *self.latents.every_slider]
+
+    @property
     def inputs(self) -> set[Any]:
-        return {self.filled, *self.sliders}
+        return {self.filled, *self.every_slider, self.latents.number}
 
     def amounts(self, values: Mapping[Any, Any], model: str) -> dict[str, float]:
         """How far to go along each direction, by the core's names; nowhere while they are another model's."""
         filled: Filled | None = values[self.filled]
         if filled is None or filled.model != model:
             return {}
-        moved = zip(filled.names, (values[slider] for slider in self.sliders), strict=False)
-        return {name: float(amount) for name, amount in moved if amount}
+        moved = {
+            **self.attributes.amounts(values, filled.attributes),
+            **dict(zip(filled.names, (float(values[slider]) for slider in self.sliders), strict=False)),
+            **self.latents.amounts(values, filled.latents),
+        }
+        return {name: amount for name, amount in moved.items() if amount}
 
     def empty(self, note: str) -> Updates:
-        hidden = {row: gr.Column(visible=False) for row in self.rows}
+        hidden: Updates = {row: gr.Column(visible=False) for row in self.rows}
+        hidden |= self.attributes.showing(()) | self.latents.showing(())
         return {**hidden, self.filled: None, self.note: note, self.reset: gr.Button(visible=False)}
 
     def fitting(self, filled: Filled, renamed: Mapping[tuple[str, str], str]) -> Updates:
@@ -74,7 +98,14 @@ class DirectionsPanel:
             **{row: gr.Column(visible=number < count) for number, row in enumerate(self.rows)},
             **dict(zip(self.names, given, strict=False)),
             **dict.fromkeys(self.sliders, 0),
+            **self.attributes.showing(filled.attributes),
+            **self.latents.showing(filled.latents),
         }
+
+    @property
+    def outputs(self) -> list[Any]:
+        groups = [self.attributes.part, *self.latents.parts, self.latents.number]
+        return [*self.rows, *self.names, *self.every_slider, *groups, self.filled, self.note, self.reset]
 
 
 def make_directions_panel() -> DirectionsPanel:
@@ -82,14 +113,25 @@ def make_directions_panel() -> DirectionsPanel:
     states = gr.State(None), gr.State({}), gr.State(False)
     rows, names, sliders = [], [], []
     with gr.Accordion("Directions", open=False, elem_id="sample-directions") as accordion:
+        attributes = make_attributes()
         note = gr.Markdown("Looking for them …", elem_classes="about", elem_id="sample-directions-note")
         for number in range(1, MOST + 1):
             with gr.Column(visible=False, elem_classes="direction", min_width=100) as row:
                 names.append(make_name(number))
-                sliders.append(make_slider(number))
+                sliders.append(make_slider(f"Direction {number}", show_label=False))
             rows.append(row)
+        latents = make_latent_sliders()
         reset = gr.Button("Reset", visible=False, size="sm", elem_id="sample-directions-reset")
-    return DirectionsPanel(accordion, note, rows, names, sliders, reset, *states)
+    return DirectionsPanel(accordion, attributes, note, rows, names, sliders, latents, reset, *states)
+
+
+def make_attributes() -> NamedSliders:
+    """What was shipped with a model; hidden where nothing was."""
+    with gr.Column(visible=False, elem_id="sample-attributes") as part:
+        gr.Markdown(SHIPPED, elem_classes="about")
+        with gr.Row(elem_classes="slider-grid"):
+            sliders = make_sliders(MOST_ATTRIBUTES, "Attribute")
+    return NamedSliders(part, sliders)
 
 
 def make_name(number: int) -> gr.Textbox:
@@ -103,8 +145,19 @@ def make_name(number: int) -> gr.Textbox:
     )
 
 
-def make_slider(number: int) -> gr.Slider:
-    return gr.Slider(-REACH, REACH, 0, step=0.1, label=f"Direction {number}", show_label=False)
+def filled_of(name: str, model: Model) -> Filled:
+    """What the sliders stand for with a model; computed where need be.
+
+    Args:
+        name: what the model is chosen by.
+
+    Raises:
+        ImgsynthError: it has no directions.
+    """
+    found = directions_of(model)
+    attributes = tuple(found.attributes)[:MOST_ATTRIBUTES]
+    latents = found.latents if isinstance(model, Autoencoder) else ()
+    return Filled(name, found.components[:MOST], attributes, latents)
 
 
 def make_fill(session: Session, panel: DirectionsPanel) -> Any:
@@ -117,10 +170,9 @@ def make_fill(session: Session, panel: DirectionsPanel) -> Any:
         if filled is not None and filled.model == name:
             return {panel.note: gr.skip()}
         try:
-            names = directions_of(session.model(name)).names[:MOST]
+            return panel.fitting(filled_of(name, session.model(name)), renamed)
         except ImgsynthError as error:
             return panel.empty(str(error))
-        return panel.fitting(Filled(name, names), renamed)
 
     return fill
 
@@ -142,8 +194,7 @@ def make_rename(panel: DirectionsPanel) -> Any:
 def connect_directions(session: Session, panel: DirectionsPanel, model: gr.Radio) -> None:
     """Fills the sliders when they are first looked at, and after a change of model while they are."""
     fill = make_fill(session, panel)
-    inputs = [model, panel.filled, panel.renamed]
-    outputs = [*panel.rows, *panel.names, *panel.sliders, panel.filled, panel.note, panel.reset]
+    inputs, outputs = [model, panel.filled, panel.renamed], panel.outputs
     lane: dict[str, Any] = {"show_progress": "hidden", **LANE, **PRIVATE}
 
     @plain

@@ -6,13 +6,11 @@ Files arrive as files and are opened by our own decoder, so that limits and sent
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from imgsynth.errors import BadImage, BadRequest
 from imgsynth.imaging.clips import is_film, read_clip
 from imgsynth.imaging.masks import read_mask
 from imgsynth.imaging.read import read_photo
@@ -20,50 +18,33 @@ from imgsynth.imaging.record import read_record
 from imgsynth.imaging.video import write_clip, write_video
 from imgsynth.summaries import inspection, list_models
 from imgsynth.tasks.inpaint import inpaint
-from imgsynth.tasks.interpolate import interpolate, walk_record
 from imgsynth.tasks.outpaint import outpaint
 from imgsynth.tasks.redo import Inputs, Result, Walk, checkpoint_name, is_video, redo, redo_video
 from imgsynth.tasks.requests import (
     InpaintRequest,
-    InterpolateRequest,
     OutpaintRequest,
     SampleRequest,
     TranslateRequest,
     make_request,
-    parse_keyframes,
     parse_seeds,
 )
 from imgsynth.tasks.sample import sample
 from imgsynth.tasks.translate import translate
 from imgsynth.tasks.translate_video import Film, translate_video
+from imgsynth.ui.mixing_endpoint import add_mixing_endpoint
+from imgsynth.ui.parameters import add, file, files, given, number, optional, text, whole
 from imgsynth.ui.session import (
     DOWNLOADS,
     LANE,
     Session,
     download_bar,
     new_folder,
-    plain,
     save,
     save_all,
     wanted,
 )
-from imgsynth.ui.uploads import FileInput
-
-VIDEO_FORMATS = ("mp4", "webm", "webp", "gif")
-
-
-def given(path: str | None, name: str) -> str:
-    """A file parameter that has no default; raises BadImage when it was left out."""
-    if not path:
-        raise BadImage(f"The parameter {name} is missing; send a picture file.")
-    return path
-
-
-def whole(value: float | None, name: str) -> int:
-    """A number parameter that must be whole; raises BadRequest otherwise."""
-    if not isinstance(value, int | float) or value % 1 != 0:  # nor infinite, nor not-a-number
-        raise BadRequest(f"{name} must be a whole number, not {str(value)[:40]}.")
-    return int(value)
+from imgsynth.ui.walk_endpoints import add_walk_endpoints
+from imgsynth.ui.walk_file import VIDEO_FORMATS
 
 
 class Endpoints:
@@ -104,7 +85,14 @@ class Endpoints:
         facts, _ = self.session.open(name, download_bar(progress))
         return {**facts, "checkpoint": name}
 
-    def sample(self, checkpoint: str, seeds: str, psi: float = 1.0, label: float | None = None) -> list[str]:
+    def sample(
+        self,
+        checkpoint: str,
+        seeds: str,
+        psi: float = 1.0,
+        label: float | None = None,
+        noise: str = "",
+    ) -> list[str]:
         """Draws one picture per seed; every PNG carries the recipe that made it.
 
         Args:
@@ -112,55 +100,12 @@ class Endpoints:
             seeds: whole numbers and ranges, such as 1,2,5-10.
             psi: truncation from 0 to 2; 1 draws from the whole model.
             label: class to draw, for checkpoints that know classes; empty draws all in turn.
+            noise: random (of each seed's own), constant (the same for all) or none, for checkpoints with
+                noise inputs; empty takes the checkpoint's own kind.
         """
-        request = make_request(SampleRequest, seeds=parse_seeds(seeds or ""), psi=psi, label=optional(label))
+        given = {"seeds": parse_seeds(seeds or ""), "psi": psi, "label": optional(label)}
+        request = make_request(SampleRequest, **given, noise=noise or None)
         return list(save_all(wanted(sample(self.session.model(checkpoint), request))))
-
-    def interpolate(
-        self,
-        checkpoint: str,
-        keyframes: str,
-        frames: float = 120,
-        path: str = "slerp",
-        loop: bool = False,
-        fps: float = 30,
-        psi: float = 1.0,
-        format: str = "mp4",
-        label: float | None = None,
-        photos: list[str] | None = None,
-    ) -> str:
-        """Walks through the latents of seeds and photos and returns the walk as a video.
-
-        Args:
-            checkpoint: catalog id, Hub name, or what /open calls it, of a generator or autoencoder.
-            keyframes: what to pass through, such as 1,5,9, or 1,photo,5 with the word photo for each photo.
-            frames: number of frames in all.
-            path: slerp, lerp or spline.
-            loop: whether the last keyframe leads back to the first.
-            fps: frames per second.
-            psi: truncation from 0 to 2; 1 draws from the whole model.
-            format: mp4, webm, webp or gif.
-            label: class to draw, for checkpoints that know classes; empty draws the first.
-            photos: picture files, one for every photo among the keyframes, in their order.
-        """
-        if format not in VIDEO_FORMATS:
-            raise BadRequest(f"format must be one of {', '.join(VIDEO_FORMATS)}, not {str(format)[:20]!r}.")
-        request = make_request(
-            InterpolateRequest,
-            keyframes=parse_keyframes(keyframes or "")[0],
-            frames=whole(frames, "frames"),
-            path=path,
-            loop=loop,
-            fps=whole(fps, "fps"),
-            psi=psi,
-            label=optional(label),
-        )
-        opened = [read_photo(photo) for photo in photos or ()]
-        model = self.session.model(checkpoint)
-        target = new_folder() / f"walk.{format}"
-        frames_of_walk, record = interpolate(model, request, opened), walk_record(model, request, opened)
-        write_video(target, wanted(frames_of_walk), request.fps, record)
-        return str(target)
 
     def translate(self, checkpoint: str, photo: str, strength: float = 1.0) -> str:
         """Repaints a photo or short video in another style, at its own size.
@@ -267,26 +212,6 @@ def save_film(film: Film, suffix: str = "") -> str:
     return str(target)
 
 
-def optional(label: float | None) -> int | None:
-    return None if label is None else whole(label, "label")
-
-
-def text(label: str, value: str | None = None) -> gr.Textbox:
-    return gr.Textbox(value, label=label, visible=False)
-
-
-def number(label: str, value: float | None = None) -> gr.Number:
-    return gr.Number(value, label=label, visible=False)
-
-
-def file(label: str) -> FileInput:
-    return FileInput(label=label, visible=False)
-
-
-def files(label: str) -> FileInput:
-    return FileInput(label=label, file_count="multiple", visible=False)
-
-
 def add_endpoints(session: Session) -> None:
     """Declares every endpoint inside the current Blocks, on components that no page shows."""
     e = Endpoints(session)
@@ -298,27 +223,18 @@ def add_endpoints(session: Session) -> None:
     add(e.open, [text(checkpoint, ""), file("File of weights")], gr.JSON(visible=False), DOWNLOADS)
     add(
         e.sample,
-        [text(checkpoint), text("Seeds such as 1,2,5-10"), number("Truncation", 1.0), number("Class")],
+        [
+            text(checkpoint),
+            text("Seeds such as 1,2,5-10"),
+            number("Truncation", 1.0),
+            number("Class"),
+            text("Noise: random, constant or none", ""),
+        ],
         gr.File(file_count="multiple", visible=False),
         LANE,
     )
-    add(
-        e.interpolate,
-        [
-            text(checkpoint),
-            text("Seeds such as 1,5,9, and the word photo for each photo"),
-            number("Frames in all", 120),
-            text("slerp, lerp or spline", "slerp"),
-            gr.Checkbox(False, label="Lead back to the first keyframe", visible=False),
-            number("Frames per second", 30),
-            number("Truncation", 1.0),
-            text("mp4, webm, webp or gif", "mp4"),
-            number("Class"),
-            files("Photos"),
-        ],
-        file("Video"),
-        LANE,
-    )
+    add_mixing_endpoint(session)
+    add_walk_endpoints(session)
     add(e.translate, [text(checkpoint), file("Photo"), number("Strength", 1.0)], file("Picture"), LANE)
     add(
         e.inpaint,
@@ -331,11 +247,3 @@ def add_endpoints(session: Session) -> None:
     add(e.redo, inputs, file("Result"), LANE)
     sides = [number(f"Pixels to add: {side}", 0) for side in ("left", "top", "right", "bottom")]
     add(e.outpaint, [text(checkpoint), file("Photo"), *sides], file("Picture"), LANE)
-
-
-def add(
-    function: Callable[..., Any], inputs: Sequence[Any], output: Any, options: dict[str, Any] | None = None
-) -> None:
-    gr.Button(visible=False).click(
-        plain(function), list(inputs), output, api_name=function.__name__, **(options or {})
-    )

@@ -17,6 +17,7 @@ from imgsynth.checkpoints.hub import Plan
 from imgsynth.errors import UnknownArchitecture
 from imgsynth.families import Model
 from imgsynth.runtime.device import describe
+from imgsynth.ui.languages import Say, english
 
 Facts = Mapping[str, Any]  # as `summaries.inspection` gives them
 Row = tuple[str, str]  # a plain name, and HTML
@@ -29,6 +30,8 @@ FAMILIES = {
     "translator": "repaints photos",
     "inpainter": "fills holes in photos",
 }
+NO_MODEL = "No model is in memory yet."
+IN_MEMORY = "In memory now"
 BUNDLED = "It comes with imgsynth."
 DROPPED = "Unverified: you dropped this file, and nobody else vouches for it."
 HELD = "The Hub's own checksum, which the download is held to; the catalog does not pin these bytes."
@@ -168,10 +171,10 @@ def note_card(sentence: str) -> str:
     return f'<div class="facts empty"><p>{text(sentence)}</p></div>'
 
 
-def memory_card(models: Sequence[Model]) -> str:
+def memory_card(models: Sequence[Model], say: Say = english) -> str:
     """What is in memory now; the names of dropped files are their visitors' own."""
     if not models:
-        return '<div class="facts memory"><h4>In memory now</h4><p>No model yet.</p></div>'
+        return f'<div class="facts memory"><p>{say(NO_MODEL)}</p></div>'
     rows = [
         (
             "A dropped file" if m.identity.source == "upload" else text(m.identity.id),
@@ -179,7 +182,7 @@ def memory_card(models: Sequence[Model]) -> str:
         )
         for m in reversed(models)
     ]
-    return f'<div class="facts memory"><h4>In memory now</h4>{definitions(rows)}</div>'
+    return f'<div class="facts memory"><h4>{say(IN_MEMORY)}</h4>{definitions(rows)}</div>'
 
 
 def what_it_does(facts: Facts) -> str:

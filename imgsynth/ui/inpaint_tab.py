@@ -33,10 +33,19 @@ from imgsynth.ui.uploads import FileInput, PhotoInput
 
 @dataclass(frozen=True)
 class InpaintTab:
-    """What other parts of the page reach for."""
+    """What other parts of the page reach for.
+
+    Attributes:
+        edge: grow and feather.
+        sides: pixels to add, in the order of `outpaint_panel.SIDES`.
+        hole: the editor, the number of what it shows, and the State with all that it was given.
+    """
 
     model: gr.Radio
     photo: PhotoInput
+    edge: list[gr.Slider]
+    sides: list[gr.Number]
+    hole: list[Any]
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,7 @@ def make_inpaint_tab(session: Session, opened: gr.State) -> InpaintTab:
     result.connect(controls.photo)
     many.connect(opened, result.outputs)
     connect_runs(session, opened, controls, tools, result, many)
-    return InpaintTab(controls.model, controls.photo)
+    return InpaintTab(controls.model, controls.photo, controls.edge, controls.extending.sides, tools.hole)
 
 
 def connect_runs(

@@ -3,46 +3,67 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
-from imgsynth.families import Model
-from imgsynth.imaging.read import Photo
 from imgsynth.imaging.record import Record
 from imgsynth.tasks.interpolate import interpolate, walk_record
-from imgsynth.tasks.requests import InterpolateRequest, make_request, show_seeds
-from imgsynth.ui.classes import chosen_label
-from imgsynth.ui.keyframes import keyframes_of, make_class, make_fit, make_photos, make_seeds, psi_of
+from imgsynth.tasks.requests import InterpolateRequest, show_seeds
+from imgsynth.ui.blend_panel import connect_blend, make_blend, make_blend_panel
+from imgsynth.ui.keyframes import make_class, make_fit, make_seeds, make_upload
 from imgsynth.ui.picker import make_picker
 from imgsynth.ui.runs import begin, stop, until_stopped
+from imgsynth.ui.scrub import (
+    DRAGGED,
+    ScrubPanel,
+    connect_scrub,
+    make_scrub,
+    make_scrub_slider,
+    make_scrub_view,
+)
 from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, literal, new_folder, plain
-from imgsynth.ui.walk_file import ANIMATED, FILMS, FORMATS, write_walk
+from imgsynth.ui.strip import StripEvents, connect_strip, make_strip_panel
+from imgsynth.ui.uploads import FileInput
+from imgsynth.ui.walk_controls import Values, Walk, WalkControls, connect_length, make_length, make_options
+from imgsynth.ui.walk_file import ANIMATED, FILMS, write_walk
 
 PREVIEW_EVERY = 8
 PREVIEW_SIDE = 384
 FRAME = "Frame"
 KEPT = "Stopped; {} of {} frames are kept."
-PATHS = [
-    ("Along the sphere (slerp)", "slerp"),
-    ("Straight (lerp)", "lerp"),
-    ("Smooth through all (spline)", "spline"),
-]
+EMPTY = "Keyframes become a smooth walk from picture to picture. Press *Make video* to see one."
 
 
 @dataclass(frozen=True)
 class InterpolateTab:
-    """What other tabs need of this one."""
+    """What other tabs and the page need of this one.
 
-    model: gr.Radio
-    keyframes: gr.Textbox
-    label: gr.Dropdown
+    Attributes:
+        draw: draws the strip and the picture at the slider's position after an event, where they are not
+            known yet.
+    """
+
+    controls: WalkControls
     fit: Any
     fit_inputs: list[Any]
     fit_outputs: list[Any]
+    draw: Any
+
+    @property
+    def model(self) -> gr.Radio:
+        return self.controls.model
+
+    @property
+    def keyframes(self) -> gr.Textbox:
+        return self.controls.keyframes
+
+    @property
+    def label(self) -> gr.Dropdown:
+        return self.controls.label
 
 
 class Recorder:
@@ -71,36 +92,38 @@ def enlarged(frame: Image.Image) -> Image.Image:
     return frame.resize((round(frame.width * scale), round(frame.height * scale)), Image.Resampling.BICUBIC)
 
 
-def make_render(session: Session) -> Any:
+@dataclass(frozen=True)
+class Results:
+    """Where a walk is shown."""
+
+    preview: gr.Image
+    video: gr.Video
+    status: gr.Markdown
+    download: gr.DownloadButton
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.preview, self.video, self.status, self.download]
+
+
+def make_render(session: Session, controls: WalkControls, run: gr.State) -> Any:
+    """The event that makes the video; its outputs are those of `Results`.
+
+    Args:
+        run: a State with the folder of the run, see `runs`.
+    """
+
     @plain
     def render(
-        name: str,
-        seeds: str,
-        photos: list[str] | None,
-        instead: list[str] | None,
-        chosen: Any,
-        frames: int,
-        path: str,
-        loop: bool,
-        fps: int,
-        psi: float,
-        kind: str,
-        run: str,
+        values: Values,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[tuple[Any, ...]]:
-        progress((0, int(frames)), desc="Loading the model", unit="frames")
-        model = session.model(name)
-        keyframes, opened = keyframes_of(model, seeds, photos, instead)
-        numbers = {
-            "frames": int(frames),
-            "fps": int(fps),
-            "psi": psi_of(model, psi),
-            "label": chosen_label(model, chosen),
-        }
-        request = make_request(InterpolateRequest, keyframes=keyframes, path=path, loop=loop, **numbers)
+        progress((0, int(values[controls.frames])), desc="Loading the model", unit="frames")
+        walk, kind = controls.asked(session, values), values[controls.kind]
+        model, request = walk.model, walk.request
         started = time.monotonic()
-        recorder = Recorder(request, walk_record(model, request, opened))
-        drawn = until_stopped(interpolate(model, request, opened), run)
+        recorder = Recorder(request, walk_record(model, request, walk.photos))
+        drawn = until_stopped(interpolate(model, request, walk.photos), values[run])
         for index, preview in recorder.previews(drawn):
             progress((index, request.frames), desc="Drawing", unit="frames")
             yield (
@@ -112,7 +135,7 @@ def make_render(session: Session) -> Any:
         count = len(recorder.frames)
         progress((count, request.frames), desc="Writing the file", unit="frames")
         path = recorder.write(kind, count)
-        whole = line(model, request, opened, started)
+        whole = line(walk, started)
         told = whole if count == request.frames else KEPT.format(count, request.frames)
         yield *finished(path, kind, recorder), told, handed_out(path)
 
@@ -131,17 +154,19 @@ def handed_out(path: str) -> gr.DownloadButton:
     return gr.DownloadButton(value=path, interactive=True)
 
 
-def line(model: Model, request: InterpolateRequest, photos: Sequence[Photo], started: float) -> str:
+def line(walk: Walk, started: float) -> str:
+    request, photos = walk.request, walk.photos
     seeds = [k for k in request.keyframes if isinstance(k, int)]
     every = len(seeds) == len(request.keyframes)
     told = f"keyframes {show_seeds(seeds)}" if every else f"{len(request.keyframes)} keyframes"
-    passed = f"{len(photos)} photos" if photos else told
+    passed = f"{len(photos)} photos" if len(photos) == len(request.keyframes) else told
     label = "" if request.label is None else f" · class {request.label}"
+    easing = "" if request.easing == "none" else f" · {request.easing}"
     loop = " · loop" if request.loop else ""
     seconds = time.monotonic() - started
     return (
-        f"{request.frames} frames · **{literal(model.identity.id)}** · {passed}{label} · "
-        f"{request.path}{loop} · {request.frames / request.fps:.1f} s at {request.fps} fps · "
+        f"{request.frames} frames · **{literal(walk.model.identity.id)}** · {passed}{label} · "
+        f"{request.path}{easing}{loop} · {request.frames / request.fps:.1f} s at {request.fps} fps · "
         f"made in {seconds:.1f} s"
     )
 
@@ -157,63 +182,81 @@ def make_interpolate_tab(session: Session, opened: gr.State) -> InterpolateTab:
     """Builds the tab inside the current Blocks."""
     with gr.Row(elem_classes="columns"):
         with gr.Column(scale=1, elem_classes="controls"):
-            model = make_picker("interpolate", opened)
-            keyframes = make_seeds()
-            photos = make_photos("Keyframes: two photos or more", "interpolate-photos")
-            label = make_class()
-            frames = gr.Slider(
-                10, 600, 90, step=1, label="Frames", info="In all; more frames walk more slowly."
-            )
-            with gr.Accordion("Options", open=False):
-                instead = make_photos("Photos as keyframes, in place of the seeds", "interpolate-instead")
-                path, loop, fps, psi, kind = make_options()
+            controls, upload = make_controls(opened)
             with gr.Row():
                 go = gr.Button(
                     "Make video", variant="primary", elem_id="interpolate-go", elem_classes="go", scale=3
                 )
                 cancel = gr.Button("Cancel", elem_id="interpolate-cancel", scale=1)
         with gr.Column(scale=2):
-            preview = gr.Image(visible=False, label="Newest frame", height=560, format="png", buttons=[])
-            video = gr.Video(label="Walk", autoplay=True, loop=True, height=560, elem_id="interpolate-video")
-            status = gr.Markdown(
-                "Keyframes become a smooth walk from picture to picture. Press *Make video* to see one.",
-                elem_classes="status",
-                elem_id="interpolate-status",
-            )
-            download = gr.DownloadButton("Download", interactive=False, elem_id="interpolate-download")
-    inputs = [model, keyframes, photos, instead, label, frames, path, loop, fps, psi, kind]
-    triggers = (go.click, keyframes.submit)
-    connect_render(make_render(session), triggers, cancel, inputs, [preview, video, status, download])
-    fit, fit_inputs, fitted = make_fit(session), [model, label], [keyframes, photos, instead, label, psi]
-    model.change(fit, fit_inputs, fitted, **QUICK)
-    return InterpolateTab(model, keyframes, label, fit, fit_inputs, fitted)
+            strip = make_strip_panel()
+            slider = make_scrub_slider()
+            with gr.Row(elem_classes="columns"):
+                with gr.Column(scale=1, min_width=260):
+                    scrubbed = ScrubPanel(slider, *make_scrub_view())
+                with gr.Column(scale=1, min_width=260):
+                    results = make_results()
+            blending = make_blend_panel()
+    run: gr.State = gr.State(None)
+    connect_render(make_render(session, controls, run), go, cancel, controls, results, run)
+    connect_length(controls)
+    events, scrub = StripEvents(session, controls, strip), make_scrub(session, controls, scrubbed)
+    connect_strip(events, upload)
+    connect_scrub(scrub, controls, scrubbed)
+    connect_blend(make_blend(session, controls, blending), controls, blending)
+
+    def draw(event: Any, **options: Any) -> Any:
+        refreshed = event(plain(events.refresh), events.inputs, strip.outputs, **{**DRAGGED, **options})
+        return refreshed.then(scrub, controls.inputs | {slider}, scrubbed.outputs, **DRAGGED)
+
+    fit, fit_inputs = make_fit(session), [controls.model, controls.label]
+    fitted = [controls.keyframes, upload, controls.label, controls.psi]
+    draw(controls.model.change(fit, fit_inputs, fitted, **QUICK).then)
+    for changed in (controls.keyframes.change, controls.label.input, controls.psi.release):
+        draw(changed)
+    return InterpolateTab(controls, fit, fit_inputs, fitted, draw)
+
+
+def make_controls(opened: gr.State) -> tuple[WalkControls, FileInput]:
+    """Model, keyframes, length and what is folded; and the upload of photos."""
+    model = make_picker("interpolate", opened)
+    keyframes, upload, photos = make_seeds(), make_upload(), gr.State(())
+    label = make_class()
+    frames, seconds = make_length()
+    with gr.Accordion("Options", open=False):
+        options = make_options()
+    return WalkControls(model, keyframes, photos, label, frames, seconds, *options), upload
+
+
+def make_results() -> Results:
+    preview = gr.Image(
+        visible=False,
+        label="Newest frame",
+        height=400,
+        format="png",
+        buttons=[],
+        elem_id="interpolate-preview",
+    )
+    video = gr.Video(label="Walk", autoplay=True, loop=True, height=400, elem_id="interpolate-video")
+    status = gr.Markdown(EMPTY, elem_classes="status", elem_id="interpolate-status")
+    download = gr.DownloadButton("Download", interactive=False, elem_id="interpolate-download")
+    return Results(preview, video, status, download)
 
 
 def connect_render(
-    render: Any, triggers: Sequence[Any], cancel: gr.Button, inputs: list[Any], shows: list[Any]
+    render: Any, go: gr.Button, cancel: gr.Button, controls: WalkControls, results: Results, run: gr.State
 ) -> None:
-    """Starts a walk, and stops it, with its frames kept.
-
-    Args:
-        inputs: of `render`, which gets the run's folder after them.
-        shows: preview, video, status and download.
-    """
-    run: gr.State = gr.State(None)
-    *seen, _ = shows
-    status = seen[-1]
-    shown: dict[str, Any] = {"show_progress_on": [status], "trigger_mode": "multiple", **LANE, **PRIVATE}
-    for trigger in triggers:
+    """Starts a walk, and stops it, with its frames kept."""
+    *seen, _ = results.outputs
+    inputs = controls.inputs | {controls.kind, run}
+    shown: dict[str, Any] = {
+        "show_progress_on": [results.status],
+        "trigger_mode": "multiple",
+        **LANE,
+        **PRIVATE,
+    }
+    for trigger in (go.click, controls.keyframes.submit):
         begun = trigger(begin, run, run, **CHEAP)
-        rendering = begun.then(render, [*inputs, run], shows, **shown)
-        rendering.failure(settled, status, seen, **CHEAP)
+        rendering = begun.then(render, inputs, results.outputs, **shown)
+        rendering.failure(settled, results.status, seen, **CHEAP)
     cancel.click(stop, run, None, **CHEAP)
-
-
-def make_options() -> tuple[gr.Radio, gr.Checkbox, gr.Slider, gr.Slider, gr.Radio]:
-    """Path, loop, frames per second, truncation and the kind of file."""
-    path = gr.Radio(PATHS, value="slerp", label="Path", info="How to get from one keyframe to the next.")
-    loop = gr.Checkbox(True, label="Loop", info="The last keyframe leads back to the first.")
-    fps = gr.Slider(5, 60, 30, step=1, label="Frames per second")
-    psi = gr.Slider(0, 1.5, 1.0, step=0.05, label="Truncation (psi)", info="Less is more typical.")
-    kind = gr.Radio(FORMATS, value="mp4", label="File", info="What the walk is written as.")
-    return path, loop, fps, psi, kind

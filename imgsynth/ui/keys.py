@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from imgsynth.ui.languages import Say, english
 from imgsynth.ui.session import CHEAP
 
 # Keys, what they do, and where; Ctrl is Command on a Mac.
@@ -19,22 +20,25 @@ SHORTCUTS = (
     ("?", "Open this sheet", "Every tab"),
     ("Esc", "Close it", "Every tab"),
 )
+NOTE = "On a Mac, Command takes the place of Ctrl. Keys rest while you type in a field."
 SCRIPT = Path(__file__).with_name("keys.js").read_text("utf-8")
 
 
-def sheet() -> str:
+def sheet(say: Say = english) -> str:
     """The button and the dialog it opens, as HTML."""
+    title = say("Keyboard shortcuts")
     rows = "".join(
-        f"<tr><td>{keycaps(keys)}</td><td>{what}</td><td>{where}</td></tr>" for keys, what, where in SHORTCUTS
+        f"<tr><td>{keycaps(keys)}</td><td>{say(what)}</td><td>{say(where)}</td></tr>"
+        for keys, what, where in SHORTCUTS
     )
     return (
-        '<button id="keys-open" type="button" title="Keyboard shortcuts" aria-label="Keyboard shortcuts" '
+        f'<button id="keys-open" type="button" title="{title}" aria-label="{title}" '
         'aria-haspopup="dialog">?</button>'
-        '<dialog id="keys" aria-labelledby="keys-title"><h2 id="keys-title">Keyboard shortcuts</h2>'
-        "<table><thead><tr><th>Keys</th><th>What they do</th><th>Where</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table>"
-        "<p>On a Mac, Command takes the place of Ctrl. Keys rest while you type in a field.</p>"
-        '<form method="dialog"><button>Close</button></form></dialog>'
+        f'<dialog id="keys" aria-labelledby="keys-title"><h2 id="keys-title">{title}</h2>'
+        f"<table><thead><tr><th>{say('Keys')}</th><th>{say('What they do')}</th><th>{say('Where')}</th>"
+        f"</tr></thead><tbody>{rows}</tbody></table>"
+        f"<p>{say(NOTE)}</p>"
+        f'<form method="dialog"><button>{say("Close")}</button></form></dialog>'
     )
 
 

@@ -17,6 +17,7 @@ from imgsynth.tasks.variations import neighbours
 from imgsynth.ui.classes import chosen_label
 from imgsynth.ui.directions import DirectionsPanel
 from imgsynth.ui.invert_panel import PhotoPanel, search
+from imgsynth.ui.noise import chosen_noise
 from imgsynth.ui.picked import PickedPanel, clicked
 from imgsynth.ui.session import Session, literal
 from imgsynth.ui.shown import Pictures, Shown, draw, items, recipe, save_grid, start_of_variations
@@ -44,6 +45,7 @@ class SampleParts:
     seeds: gr.Textbox
     label: gr.Dropdown
     psi: gr.Slider
+    noise: gr.Radio
     directions: DirectionsPanel
     photo: PhotoPanel
     gallery: gr.Gallery
@@ -54,7 +56,7 @@ class SampleParts:
 
     @property
     def controls(self) -> set[Any]:
-        return {self.model, self.seeds, self.label, self.psi, *self.directions.inputs}
+        return {self.model, self.seeds, self.label, self.psi, self.noise, *self.directions.inputs}
 
     @property
     def results(self) -> list[Any]:
@@ -85,8 +87,12 @@ class SampleEvents:
             directions=p.directions.amounts(values, name),
         )
         progress((0, len(request.seeds)), desc="Loading the model", unit="pictures")
-        label = chosen_label(self.session.model(name), values[p.label])
-        yield from self.drawing(name, singles(request.model_copy(update={"label": label})), (), progress)
+        model = self.session.model(name)
+        fitted = {
+            "label": chosen_label(model, values[p.label]),
+            "noise": chosen_noise(model, values[p.noise]),
+        }
+        yield from self.drawing(name, singles(request.model_copy(update=fitted)), (), progress)
 
     def drawing(
         self, name: str, requests: Sequence[SampleRequest], photos: tuple[Photo, ...], progress: gr.Progress
@@ -111,11 +117,12 @@ class SampleEvents:
         return f"{part} {noun} · **{literal(model)}** · {recipe(requests)} · {seconds:.1f} s"
 
     def moved(self, values: Values) -> dict[int, SampleRequest]:
-        """What psi and directions now ask of the pictures that are shown; only of those that would change."""
+        """What psi, noise and directions now ask of the pictures shown; only of those that would change."""
         p, name, shown = self.parts, values[self.parts.model], values[self.parts.shown]
         if not shown or shown[0].model != name:
             return {}
-        changes = {"psi": values[p.psi], "directions": p.directions.amounts(values, name)}
+        noise = chosen_noise(self.session.model(name), values[p.noise])
+        changes = {"psi": values[p.psi], "noise": noise, "directions": p.directions.amounts(values, name)}
         wished = {n: s.request.model_copy(update=changes) for n, s in enumerate(shown)}
         return {n: r for n, r in wished.items() if aspects(r) != aspects(shown[n].request)}
 
@@ -188,8 +195,8 @@ class SampleEvents:
 
 
 def aspects(request: SampleRequest) -> tuple[Any, ...]:
-    """What sliders change."""
-    return request.psi, {name: amount for name, amount in request.directions.items() if amount}
+    """What sliders and noise change."""
+    return request.psi, request.noise, {name: amount for name, amount in request.directions.items() if amount}
 
 
 def place_of(picked: Shown | None, shown: Sequence[Shown]) -> int | None:

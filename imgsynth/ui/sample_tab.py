@@ -8,12 +8,15 @@ from typing import Any
 
 import gradio as gr
 
+from imgsynth.errors import ImgsynthError
 from imgsynth.seeds import LARGEST_SEED
 from imgsynth.tasks.requests import parse_seeds, show_seeds
-from imgsynth.ui.classes import make_class_picker, make_show_classes
+from imgsynth.ui.classes import fitting_classes, make_class_picker
 from imgsynth.ui.directions import connect_directions, make_directions_panel
 from imgsynth.ui.downloads import download_made, zipped
 from imgsynth.ui.invert_panel import STOPPED, make_photo_panel
+from imgsynth.ui.mixing_panel import MixingControls, MixingPanel, connect_mixing, make_mixing_panel
+from imgsynth.ui.noise import fitting_noise, make_noise_choice
 from imgsynth.ui.picked import PickedPanel, make_picked_panel
 from imgsynth.ui.picker import make_picker
 from imgsynth.ui.sample_events import MOST_SHOWN, SampleEvents, SampleParts
@@ -38,12 +41,25 @@ class Buttons:
 
 @dataclass(frozen=True)
 class SampleTab:
-    """What other tabs and the page need of this one."""
+    """What other tabs and the page need of this one.
+
+    Attributes:
+        fit: the event that brings class, noise and mixing in line with the chosen model.
+    """
 
     parts: SampleParts
     buttons: Buttons
+    mixing: MixingPanel
     draw: Any
-    show_classes: Any
+    fit: Any
+
+    @property
+    def fit_inputs(self) -> list[Any]:
+        return [self.parts.model, self.parts.label, self.parts.noise, self.mixing.layers]
+
+    @property
+    def fit_outputs(self) -> list[Any]:
+        return [self.parts.label, self.parts.noise, self.mixing.part, self.mixing.layers]
 
     @property
     def model(self) -> gr.Radio:
@@ -103,7 +119,7 @@ def make_sample_tab(session: Session, opened: gr.State) -> SampleTab:
     """Builds the tab inside the current Blocks."""
     with gr.Row(elem_classes="columns"):
         with gr.Column(scale=1, elem_classes="controls"):
-            inputs, count, psi = make_inputs(opened)
+            inputs, count, (psi, noise) = make_inputs(opened)
             directions, photo = make_directions_panel(), make_photo_panel()
             go, dice, cancel = make_go()
         with gr.Column(scale=2):
@@ -112,9 +128,9 @@ def make_sample_tab(session: Session, opened: gr.State) -> SampleTab:
                 grid = gr.Button("Download as one picture", elem_id="sample-download")
                 zip_all = gr.Button("Download all as ZIP", elem_id="sample-zip")
                 to_keyframes = gr.Button("Use as keyframes", elem_id="sample-to-keyframes")
-            picked, tray = make_picked_panel(), make_tray()
+            picked, tray, mixing = make_picked_panel(), make_tray(), make_mixing_panel()
     shown: gr.State = gr.State(())
-    parts = SampleParts(*inputs, psi, directions, photo, gallery, status, shown, picked, tray)
+    parts = SampleParts(*inputs, psi, noise, directions, photo, gallery, status, shown, picked, tray)
     buttons = Buttons(count, go, dice, cancel, grid, zip_all, to_keyframes)
     events = SampleEvents(session, parts)
     connect_drawing(events, buttons)
@@ -123,13 +139,34 @@ def make_sample_tab(session: Session, opened: gr.State) -> SampleTab:
     connect_photo(events)
     connect_tray(tray, picked)
     connect_directions(session, directions, parts.model)
-    show_classes = make_show_classes(session, all_in_turn=True)
-    parts.model.change(show_classes, [parts.model, parts.label], parts.label, **QUICK)
-    return SampleTab(parts, buttons, plain(events.draw), show_classes)
+    connect_mixing(session, MixingControls(parts.model, psi, noise), mixing)
+    tab = SampleTab(parts, buttons, mixing, plain(events.draw), make_fit(session, parts, mixing))
+    parts.model.change(tab.fit, tab.fit_inputs, tab.fit_outputs, **QUICK)
+    return tab
 
 
-def make_inputs(opened: gr.State) -> tuple[tuple[gr.Radio, gr.Textbox, gr.Dropdown], gr.Slider, gr.Slider]:
-    """Model, seeds and class; how many; psi."""
+def make_fit(session: Session, parts: SampleParts, mixing: MixingPanel) -> Any:
+    """The event that shows what the chosen model can be asked for, loading it if need be."""
+
+    def fit(name: str | None, label: Any, noise: Any, layers: Any) -> dict[Any, Any]:
+        try:
+            model = session.model(name or "")
+        except ImgsynthError:  # drawing with it will tell
+            hidden = {parts.label: gr.Dropdown(visible=False), parts.noise: gr.Radio(visible=False)}
+            return {**hidden, **mixing.hide()}
+        return {
+            parts.label: fitting_classes(model, label, all_in_turn=True),
+            parts.noise: fitting_noise(model, noise),
+            **mixing.fitting(model, layers),
+        }
+
+    return fit
+
+
+def make_inputs(
+    opened: gr.State,
+) -> tuple[tuple[gr.Radio, gr.Textbox, gr.Dropdown], gr.Slider, tuple[gr.Slider, gr.Radio]]:
+    """Model, seeds and class; how many; psi and noise."""
     model = make_picker("sample", opened)
     seeds = gr.Textbox(
         "0-15",
@@ -148,7 +185,8 @@ def make_inputs(opened: gr.State) -> tuple[tuple[gr.Radio, gr.Textbox, gr.Dropdo
             label="Truncation (psi)",
             info="1 draws from the whole model; less gives more typical, less varied pictures.",
         )
-    return (model, seeds, label), count, psi
+        noise = make_noise_choice()
+    return (model, seeds, label), count, (psi, noise)
 
 
 def make_go() -> tuple[gr.Button, gr.Button, gr.Button]:
@@ -163,8 +201,8 @@ def make_results() -> tuple[gr.Gallery, gr.Markdown]:
     gallery = gr.Gallery(
         label="Samples",
         show_label=False,
-        columns=5,
-        height=660,
+        columns=4,
+        height=812,
         object_fit="contain",
         allow_preview=False,
         interactive=False,
@@ -188,15 +226,17 @@ def connect_drawing(events: SampleEvents, buttons: Buttons) -> None:
 
 
 def connect_sliders(events: SampleEvents, buttons: Buttons) -> None:
-    """Pictures follow psi and the directions."""
+    """Pictures follow psi, noise and the directions."""
     p = events.parts
-    sliders = [p.psi, *p.directions.sliders]
+    moving = p.directions.every_slider
+    sliders = [p.psi, *moving]
     inputs, outputs = p.controls | p.all_pictures, [*p.results, *p.picked.outputs]
     dragging = {"show_progress": "hidden", "trigger_mode": "always_last", **LANE, **PRIVATE}
     gr.on([slider.input for slider in sliders], plain(events.drag), inputs, outputs, **dragging)
     release = plain(events.release)
-    resting = gr.on([s.release for s in sliders], release, inputs, outputs, **shown_on(p.status))
-    reset = p.directions.reset.click(lambda: [0] * len(sliders[1:]), None, sliders[1:], **CHEAP)
+    settled = [*(s.release for s in sliders), p.noise.input, p.directions.latents.number.change]
+    resting = gr.on(settled, release, inputs, outputs, **shown_on(p.status))
+    reset = p.directions.reset.click(lambda: [0] * len(moving), None, moving, **CHEAP)
     again = reset.then(release, inputs, outputs, **shown_on(p.status))
     buttons.cancel.click(None, cancels=[resting, again], **CHEAP)
 

@@ -13,6 +13,7 @@ from imgsynth.errors import BadRequest
 from imgsynth.families import LatentModel
 from imgsynth.imaging.read import Photo
 from imgsynth.imaging.record import Record, read_record
+from imgsynth.seeds import NoiseKind
 from imgsynth.tasks.pictures import Picture
 from imgsynth.tasks.requests import SampleRequest, make_request, show_seeds
 from imgsynth.tasks.sample import grid_of, latent_model, latent_of, sample_each, singles
@@ -101,7 +102,7 @@ def recipe(requests: Sequence[SampleRequest]) -> str:
     else:
         start = f"seeds {show_seeds(seeds)}" if seeds else "a latent"
     label = [] if first.label is None else [f"class {first.label}"]
-    return " · ".join([start, *label, f"psi {first.psi:g}", *moves(first)])
+    return " · ".join([start, *label, f"psi {first.psi:g}", *noises(first.noise), *moves(first)])
 
 
 def details(shown: Shown) -> list[str]:
@@ -112,9 +113,15 @@ def details(shown: Shown) -> list[str]:
         f"seed {r.seeds[0]}" if r.seeds else "from a photo" if shown.photos else "from a latent",
         f"psi {r.psi:g}",
         *([] if shown.label is None else [f"class {shown.label}"]),
+        *noises(r.noise),
         *([towards] if r.variation_amount else []),
         *moves(r),
     ]
+
+
+def noises(kind: NoiseKind | None) -> list[str]:
+    """What was asked of the noise, in words."""
+    return [] if kind is None else ["no noise" if kind == "none" else f"{kind} noise"]
 
 
 def moves(request: SampleRequest) -> list[str]:
@@ -140,7 +147,8 @@ def start_of_variations(session: Session, shown: Shown) -> SampleRequest:
     if not request.variation_amount:
         return request
     latent = latent_of(drawer_of(session, shown), request).text
-    return make_request(SampleRequest, latent=latent, psi=request.psi, label=shown.label)
+    kept = {"psi": request.psi, "label": shown.label, "noise": request.noise}
+    return make_request(SampleRequest, latent=latent, **kept)
 
 
 def whole(pictures: Pictures) -> SampleRequest:

@@ -62,7 +62,7 @@ def forget(kept: Kept | None) -> None:
 
 
 @plain
-def blend(name: str, path: str | None, strength: float, kept: Kept | None) -> tuple[Any, ...]:
+def mix_again(name: str, path: str | None, strength: float, kept: Kept | None) -> tuple[Any, ...]:
     """Before and after, status and download at another strength; nothing changes where there is no result."""
     if kept is None or not kept.fits(name, path):
         return gr.skip(), gr.skip(), gr.skip()

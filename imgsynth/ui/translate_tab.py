@@ -19,7 +19,7 @@ from imgsynth.ui.picker import make_picker
 from imgsynth.ui.round_trip import back_button, make_there_and_back, way_back
 from imgsynth.ui.runs import start_run, tile_bar
 from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, plain
-from imgsynth.ui.strength import Kept, blend, described, forget, keep
+from imgsynth.ui.strength import Kept, described, forget, keep, mix_again
 from imgsynth.ui.uploads import PhotoInput
 
 EMPTY = "Your photo keeps its size, its transparency and its colour profile."
@@ -31,6 +31,7 @@ class TranslateTab:
 
     model: gr.Radio
     photo: PhotoInput
+    strength: gr.Slider
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def make_translate_tab(session: Session, opened: gr.State) -> TranslateTab:
     connect(session, opened, controls, results)
     make_batch_panel(session, controls.model, controls.strength)
     make_clip_panel(session, controls.model, controls.strength)
-    return TranslateTab(controls.model, controls.photo)
+    return TranslateTab(controls.model, controls.photo, controls.strength)
 
 
 def connect(session: Session, opened: gr.State, c: Controls, r: Results) -> None:
@@ -149,7 +150,8 @@ def connect(session: Session, opened: gr.State, c: Controls, r: Results) -> None
         show_progress_on=[r.slider],
         **device,
     )
-    c.strength.input(blend, [c.model, c.photo, c.strength, kept], shown, trigger_mode="always_last", **QUICK)
+    mixed = [c.model, c.photo, c.strength, kept]
+    c.strength.input(mix_again, mixed, shown, trigger_mode="always_last", **QUICK)
     chosen = [c.model, c.photo, c.strength, opened]
     returning = r.back.click(
         make_there_and_back(session),

@@ -20,6 +20,7 @@ FORMATS = [
 ]
 FILMS = ("mp4", "webm")
 ANIMATED = ("webp", "gif")
+VIDEO_FORMATS = FILMS + ANIMATED
 
 
 def write_walk(folder: Path, kind: str, frames: Sequence[Image.Image], fps: int, record: Record) -> str:

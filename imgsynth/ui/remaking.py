@@ -1,0 +1,55 @@
+"""A dropped file made again from its whole recipe, without any tab, and how it compares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from imgsynth.errors import BadImage
+from imgsynth.families import Model
+from imgsynth.imaging.clips import is_film, read_clip
+from imgsynth.imaging.masks import read_mask
+from imgsynth.imaging.read import read_photo
+from imgsynth.tasks.redo import Inputs, redo, redo_video
+from imgsynth.ui.endpoints import save_film, save_result
+from imgsynth.ui.recipes import Recipe
+from imgsynth.ui.settings import Updates
+
+SAME = "Made again: every pixel is that of the file you dropped."
+DIFFERENT = "Made again, but its pixels are not all those of the file you dropped."
+MADE = "Made again."
+
+
+def remade(model: Model, recipe: Recipe, paths: Sequence[str], mask: str | None) -> str:
+    """Makes a result again and saves it, in the kind of file that it was dropped as; returns the path."""
+    if recipe.filmed:
+        if len(paths) != 1:
+            raise BadImage("This video was made from another one; add that video first.")
+        return save_film(redo_video(model, recipe.record, read_clip(paths[0])), recipe.suffix)
+    photos = [read_photo(path) for path in paths]
+    size = (photos[0].width, photos[0].height) if photos else None
+    hole = read_mask(mask, size) if mask else None
+    return save_result(redo(model, recipe.record, Inputs(photos, hole)), recipe.suffix)
+
+
+def is_picture(path: str) -> bool:
+    return Path(path).suffix.lower() not in (".json", "")
+
+
+def seen(image: Any, video: Any, path: str) -> Updates:
+    """A file in the one of two components that can show it."""
+    if is_film(path):
+        return {image: gr.Image(value=None, visible=False), video: gr.Video(path, visible=True)}
+    shown = gr.Image(path, visible=True) if is_picture(path) else gr.Image(value=None, visible=False)
+    return {image: shown, video: gr.Video(value=None, visible=False)}
+
+
+def compared(before: str, after: str) -> str:
+    """One line on a result beside the file that it is made after, where both keep every pixel."""
+    lossless = before.lower().endswith(".png") and after.endswith(".png")
+    if not lossless or not Path(before).is_file():  # Gradio clears what was dropped away after an hour
+        return MADE
+    return SAME if read_photo(before).sha256 == read_photo(after).sha256 else DIFFERENT

@@ -1,0 +1,77 @@
+"""The page's parts without a server: what a link and a recipe set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+
+from imgsynth.runtime.opening import Runtime
+from imgsynth.ui.arrival import Arrival
+from imgsynth.ui.inpaint_tab import InpaintTab, make_inpaint_tab
+from imgsynth.ui.interpolate_tab import InterpolateTab, make_interpolate_tab
+from imgsynth.ui.models_tab import ModelsTab
+from imgsynth.ui.recipe_events import RecipeEvents
+from imgsynth.ui.recipe_panel import make_recipe_panel
+from imgsynth.ui.recipe_parts import Targets
+from imgsynth.ui.sample_events import SampleEvents
+from imgsynth.ui.sample_tab import SampleTab, make_sample_tab
+from imgsynth.ui.session import Session
+from imgsynth.ui.settings import TabSettings, page_settings
+from imgsynth.ui.translate_tab import TranslateTab, make_translate_tab
+
+
+@dataclass(frozen=True)
+class PageParts:
+    """What the page is made of."""
+
+    session: Session
+    sampling: SampleTab
+    walking: InterpolateTab
+    translating: TranslateTab
+    inpainting: InpaintTab
+    arrival: Arrival
+    recipes: RecipeEvents
+
+    @property
+    def settings(self) -> dict[str, TabSettings]:
+        return dict(self.arrival.settings)
+
+    def begun(self) -> dict[Any, Any]:
+        """The values that the components have when a visitor comes."""
+        values = {c: c.value for tab in self.settings.values() for c in tab.controls}
+        values[self.arrival.events.parts.opened] = ()
+        values[self.arrival.events.parts.task] = "All"
+        values[self.sampling.parts.directions.renamed] = {}
+        values[self.sampling.parts.tray.kept] = ()
+        values[self.recipes.targets.hole[-1]] = self.recipes.targets.hole[-1].value
+        p = self.recipes.parts
+        return values | {p.recipe: None, p.photos: None, p.mask: None, p.ordered: None}
+
+
+def build_parts() -> PageParts:
+    """Builds them, which takes a while: once for a module; events take values by them."""
+    session = Session(Runtime("cpu", "fp32"))
+    with gr.Blocks():
+        recipe, opened = make_recipe_panel(), gr.State(())
+        sampling, walking = make_sample_tab(session, opened), make_interpolate_tab(session, opened)
+        translating, inpainting = make_translate_tab(session, opened), make_inpaint_tab(session, opened)
+        pickers = (sampling.model, walking.model, translating.model, inpainting.model)
+        models = ModelsTab(session, opened, pickers)
+        settings = page_settings(sampling, walking.controls, translating, inpainting)
+        arrival = Arrival(session, models.events, gr.Tabs(), settings)
+        targets = Targets(walking.controls, translating.photo, inpainting.photo, inpainting.hole)
+        recipes = RecipeEvents(arrival, recipe, targets, SampleEvents(session, sampling.parts))
+    return PageParts(session, sampling, walking, translating, inpainting, arrival, recipes)
+
+
+def visitor(**query: str) -> Any:
+    """A request for the page."""
+    return SimpleNamespace(headers={}, client=SimpleNamespace(host="127.0.0.1"), query_params=query)
+
+
+def value_of(update: Any) -> Any:
+    """What an update sets, given as a plain value or as a component."""
+    return update.constructor_args.get("value") if isinstance(update, gr.blocks.Block) else update

@@ -1,0 +1,167 @@
+"""Noise, style mixing, attributes and single latents in a real browser, on networks that have them."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import nn
+
+from app_server import AppServer, started
+from browser_pages import (
+    MARKS,
+    Visit,
+    api,
+    fetched,
+    gallery_shows,
+    keep,
+    records,
+    sources,
+    values,
+    wait_until,
+)
+from builders import randomised, save
+from imgsynth.architectures.conv_vae import ConvVAE
+from imgsynth.architectures.stylegan1 import StyleGAN1Generator
+from imgsynth.imaging.record import read_record
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytest_plugins = ["app_fixtures", "browser_fixtures"]
+pytestmark = MARKS
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+SHIPPED = ("Smiling", "Blond_Hair", "Eyeglasses", "Young", "Pale_Skin", "Bangs")
+
+
+def cached(hub: Path, name: str, network: nn.Module) -> Path:
+    """A Hub download of a network, as the Hub's cache keeps it; returns its folder."""
+    repository = hub / f"models--tiny--{name}"
+    snapshot = repository / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(COMMIT)
+    save(network.state_dict(), snapshot / "model.safetensors")
+    return snapshot
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
+    """An app whose Hub cache holds a StyleGAN, and an autoencoder with directions."""
+    folder = tmp_path_factory.mktemp("mixing")
+    hub = folder / "hub" / "hub"
+    style: dict[str, Any] = {"z_dim": 8, "w_dim": 8, "mapping_layers": 2, "widths": [16, 16, 8, 8, 4]}
+    cached(hub, "styles", randomised(StyleGAN1Generator(**style), 8))
+    faces = cached(hub, "faces", randomised(ConvVAE(12, [32] * 4, [32] * 4, 32), 3))
+    (faces / "directions").mkdir()
+    for number, name in enumerate(SHIPPED):
+        torch.save(torch.eye(12)[number] * 2, faces / "directions" / f"{name}.pt")
+    with started(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def visit_model(visit: Visit, server: AppServer) -> Any:
+    """Opens the page with a model of that app chosen."""
+
+    def go(name: str, **options: Any) -> Page:
+        theme = "&__theme=dark" if options.pop("dark", False) else "&__theme=light"
+        page = visit(f"/?model=tiny/{name}{theme}", server=server, **options)
+        api.expect(page.locator(f"#sample-model input[value='tiny/{name}']")).to_be_checked()
+        gallery_shows(page, list(range(16)))
+        return page
+
+    return go
+
+
+def requests(page: Page) -> list[dict[str, Any]]:
+    return [record["request"] for record in records(page, "#sample-gallery")]
+
+
+def slide(page: Page, label: str, steps: int) -> None:
+    slider = page.get_by_label(f"range slider for {label}", exact=True)
+    slider.focus()
+    for _ in range(steps):
+        slider.press("ArrowRight")
+
+
+def unfold(page: Page, part: str) -> None:
+    page.locator(f"{part} > button").first.click()
+
+
+def test_seeds_are_mixed_into_a_table(visit_model: Any) -> None:
+    page = visit_model("styles")
+    api.expect(page.locator("#sample-mixing")).to_be_visible()
+    unfold(page, "#sample-mixing")
+    page.locator("#mixing-sources input, #mixing-sources textarea").first.fill("1,2")
+    page.locator("#mixing-destinations input, #mixing-destinations textarea").first.fill("7-9")
+    page.locator("#mixing-go").click()
+    api.expect(page.locator("#mixing-status")).to_contain_text("2×3 mixtures · coarse")
+    table = read_record(fetched(page, sources(page, "#mixing-table")[0]))
+    asked = {"sources": [1, 2], "destinations": [7, 8, 9], "layers": "coarse", "psi": 1.0}
+    assert (table["task"], table["request"]) == ("mix", asked)
+    keep(page, "mixing")
+    with page.expect_download() as download:
+        page.locator("#mixing-zip").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        names = archive.namelist()
+        single = read_record(archive.read(names[4]))["request"]
+    assert len(names) == 6
+    assert (single["source"], single["destination"]) == (2, 8)
+    with page.expect_download() as download:
+        page.locator("#mixing-download").click()
+    assert read_record(download.value.path()) == table
+
+
+def test_noise_is_switched_off_and_pictures_follow(visit_model: Any) -> None:
+    page = visit_model("styles", dark=True)
+    before = values(fetched(page, sources(page, "#sample-gallery")[5]))
+    page.locator("#sample-options > button").first.click()
+    page.locator("#sample-noise").get_by_text("None").click()
+    wait_until(page, lambda: all(r.get("noise") == "none" for r in requests(page)))
+    api.expect(page.locator("#sample-status")).to_contain_text("no noise")
+    assert (values(fetched(page, sources(page, "#sample-gallery")[5])) != before).any()
+    unfold(page, "#sample-mixing")
+    page.locator("#mixing-go").click()
+    api.expect(page.locator("#mixing-status")).to_contain_text("3×5 mixtures")
+    keep(page, "noise-dark")
+    page.locator("#sample-model input[value=avatars-gan]").check()
+    api.expect(page.locator("#sample-noise")).to_be_hidden()
+    api.expect(page.locator("#sample-mixing")).to_be_hidden()
+
+
+def test_attributes_and_latents_move_pictures(visit_model: Any) -> None:
+    page = visit_model("faces")
+    unfold(page, "#sample-directions")
+    slide(page, "Smiling", 5)
+    wait_until(page, lambda: requests(page)[15].get("directions") == {"Smiling": 0.5})
+    assert set(requests(page)[15]["direction_sha256"]) == {"Smiling"}
+    unfold(page, "#sample-latents")
+    number = page.locator("#sample-latent-number input")
+    other = int(number.input_value())
+    slide(page, "Its amount", 3)
+    moved = {"Smiling": 0.5, f"latent {other}": 0.3}
+    wait_until(page, lambda: requests(page)[15].get("directions") == moved)
+    keep(page, "attributes")
+    page.locator("#sample-directions-reset").click()
+    wait_until(page, lambda: all("directions" not in r for r in requests(page)))
+
+
+def test_it_fits_a_phone(visit_model: Any) -> None:
+    page = visit_model("faces", dark=True, width=390, height=844)
+    unfold(page, "#sample-directions")
+    api.expect(page.get_by_label("range slider for Blond hair", exact=True)).to_be_visible()
+    unfold(page, "#sample-latents")
+    keep(page, "attributes-phone")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page = visit_model("styles", width=390, height=844)
+    unfold(page, "#sample-mixing")
+    page.locator("#mixing-go").click()
+    api.expect(page.locator("#mixing-status")).to_contain_text("3×5 mixtures")
+    keep(page, "mixing-phone")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
