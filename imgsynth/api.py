@@ -25,6 +25,7 @@ from imgsynth.tasks.outpaint import outpaint as outpaint_task
 from imgsynth.tasks.requests import (
     LATENT,
     PHOTO,
+    BlendPath,
     BlendRequest,
     Easing,
     InpaintRequest,
@@ -82,8 +83,7 @@ def sample(
         variation_seed: which variation of each picture.
         variation_amount: how far it goes, 0 … 1.
         directions: how far to go along directions of the model, −10 … 10 standard deviations by name.
-        noise: "random" (of each seed's own), "constant" (the same for all) or "none", for a model with noise
-            inputs; None: as the model's own kind.
+        noise: "random" (each seed's own), "constant" or "none", for noise inputs; None: the usual one.
 
     Returns:
         RGB pictures, in the order of the seeds.
@@ -268,7 +268,7 @@ def blend(
     keyframes: Sequence[int | Latent | PhotoLike],
     columns: int = 5,
     rows: int = 5,
-    path: PathKind = "slerp",
+    path: BlendPath = "slerp",
     psi: float = 1.0,
     label: int | None = None,
 ) -> Image.Image:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from builders import model_of, pixels, tiny_dcgan, tiny_vae
 from imgsynth.errors import TrainingFailed
-from imgsynth.training import anchor, gan
+from imgsynth.training import anchor, gan, parallel
 from imgsynth.training.anchor import Anchor
 from imgsynth.training.data import ImageSet
 from imgsynth.training.recipe import Settings
@@ -75,17 +75,59 @@ def test_an_anchored_generator_learns_to_redraw(
     recipe = make_recipe("gan", Settings((tmp_path,), tmp_path / "a.safetensors", options=options, **sizes))
     missed = [recipe.step(step, 0.0)["redrawn"] for step in range(30)]
     assert min(missed[-5:]) < 0.8 * missed[0]
-    assert "weight 1000" in recipe.describe()["anchor"]
+    assert recipe.describe()["anchor"] == "tiny-conv_vae, weight 1000"  # a card holds no path
 
 
+def test_every_process_turns_to_the_same_axes(pictures: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anchor, "SURVEYED", 64)
+    given: dict[int, Tensor] = {}
+
+    def anchor_of(rank: int) -> Anchor:
+        monkeypatch.setattr(parallel, "rank", lambda: rank)
+        return Anchor(model_of(tiny_vae()), pictures, 32, 8)
+
+    def meet(own: Tensor) -> list[Tensor]:
+        """Both processes' codes, once both have come."""
+        given[parallel.rank()] = own
+        return [given[rank] for rank in sorted(given)]
+
+    monkeypatch.setattr(parallel, "world_size", lambda: 2)
+    monkeypatch.setattr(parallel, "gather", meet)
+    anchor_of(0)
+    second, first = anchor_of(1), anchor_of(0)
+    assert not torch.equal(given[0], given[1])
+    assert torch.equal(first.axes, second.axes) and torch.equal(first.mean, second.mean)
+    assert torch.allclose(first.mean, torch.cat([given[0], given[1]]).mean(0))
+
+
+@pytest.mark.parametrize("generator", ["stylegan2", "lightweight"])
+def test_what_is_drawn_far_too_bright_still_learns(
+    generator: str, tmp_path: Path, tiny_checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(anchor, "SURVEYED", 64)
+    for i in range(8):
+        Image.new("RGB", (32, 32), (30 * i, 255 - 30 * i, 128)).save(tmp_path / f"{i}.png")
+    options = {"generator": generator, "anchor": str(tiny_checkpoints["conv_vae"]), "collapse_every": 0}
+    sizes: dict[str, Any] = {"size": 32, "width": 4, "batch": 4, "holdout": 0.0}
+    recipe: Any = make_recipe(
+        "gan", Settings((tmp_path,), tmp_path / "a.safetensors", options=options, **sizes)
+    )
+    drawn = torch.full((4, 3, 32, 32), 9.0, requires_grad=True)
+    monkeypatch.setattr(type(recipe.generator), "forward", lambda *_: drawn)
+    recipe.redrawing_error(torch.zeros(4, recipe.latent), torch.zeros(4, 3, 32, 32)).backward()
+    assert drawn.grad is not None and drawn.grad.any()
+
+
+@pytest.mark.parametrize("loss", ["hinge", "wasserstein-gp"])
 def test_what_is_redrawn_first_meets_its_judge_later(
-    tmp_path: Path, tiny_checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    loss: str, tmp_path: Path, tiny_checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(anchor, "SURVEYED", 64)
     monkeypatch.setattr(gan, "HEAD_START", 1)
     for i in range(8):
         Image.new("RGB", (32, 32), (30 * i, 255 - 30 * i, 128)).save(tmp_path / f"{i}.png")
     options = {"anchor": str(tiny_checkpoints["conv_vae"]), "head_start": 3, "collapse_every": 0}
+    options["loss"] = loss
     sizes: dict[str, Any] = {"size": 32, "width": 4, "batch": 4, "holdout": 0.0}
     recipe = make_recipe("gan", Settings((tmp_path,), tmp_path / "a.safetensors", options=options, **sizes))
     moves = []

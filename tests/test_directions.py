@@ -17,7 +17,7 @@ from imgsynth.errors import BadRequest, ChecksumMismatch, TaskNotOffered
 from imgsynth.families import LatentModel
 from imgsynth.imaging.record import read_record
 from imgsynth.tasks import directions as module
-from imgsynth.tasks.components import MOST_COMPONENTS
+from imgsynth.tasks.components import MOST_COMPONENTS, Components
 from imgsynth.tasks.directions import Directions, directions_of
 from imgsynth.tasks.redo import redo
 from imgsynth.tasks.requests import SampleRequest, make_request
@@ -66,6 +66,12 @@ def test_in_w_they_have_the_variance_that_they_claim() -> None:
     w = model.styles(torch.randn(4000, 5, generator=torch.Generator().manual_seed(1))).double()
     assert (w @ found.vectors.T).std(0).numpy() == pytest.approx(found.deviations.numpy(), rel=0.1)
     assert found.deviations.tolist() == sorted(found.deviations.tolist(), reverse=True)
+
+
+def test_no_variance_is_no_deviation_however_it_is_rounded() -> None:
+    found = Components(torch.eye(2).double(), torch.tensor([[4.0, 0.0], [0.0, -1e-18]]).double())
+    along, across = torch.eye(2).double()
+    assert (found.deviation(along), found.deviation(across)) == (2.0, 0.0)
 
 
 def test_there_are_no_more_than_a_person_can_look_through() -> None:

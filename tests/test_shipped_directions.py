@@ -18,9 +18,12 @@ from hub_client import lead_client
 from hub_server import HubServer
 from imgsynth.checkpoints.access import Access
 from imgsynth.checkpoints.cache import cached_files
-from imgsynth.checkpoints.directions import LARGEST, name_of, read_direction
+from imgsynth.checkpoints.directions import LARGEST, directions_on_hub, name_of, read_direction
+from imgsynth.checkpoints.hub import make_plan
+from imgsynth.checkpoints.naming import resolve
 from imgsynth.families import Model
 from imgsynth.imaging.record import read_record
+from imgsynth.runtime.opening import open_file
 
 FILE = "model.safetensors"
 VAE = packed(tiny_vae().state_dict())
@@ -103,14 +106,28 @@ def test_new_ones_on_the_branch_are_taken(hub: HubServer) -> None:
 
 
 def test_a_visitor_brings_no_token_for_them(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    from imgsynth.checkpoints.naming import resolve
-    from imgsynth.runtime.opening import open_file
-
     hub.add("owner/faces", {FILE: VAE, **SHIPPED})
     monkeypatch.setenv("HF_TOKEN", "hf_mine")
     found = open_file(resolve("owner/faces"), access=Access(token=False)).opened.directions
     assert len(found) == 2
     assert {request.authorization for request in hub.requests} == {None}
+
+
+def test_a_server_downloads_none_above_a_visitors_limit(hub: HubServer) -> None:
+    hub.add("owner/faces", {FILE: VAE, **SHIPPED, "directions/Long.pt": in_bytes(torch.ones(2000))})
+    found, notes = directions_on_hub(make_plan(resolve("owner/faces")), Access(most_bytes=4000))
+    assert set(found) == set(BOTH) and len(notes) == 1
+    assert not hub.asked("GET .*directions/Long")
+
+
+def test_one_that_is_too_large_stays_on_the_hub_and_is_told(hub: HubServer) -> None:
+    hub.add("owner/faces", {FILE: VAE, **SHIPPED, "directions/Padded.pt": REFUSED["padded"]})
+    model = opened(f"owner/faces:{FILE}")
+    assert attributes(model) == BOTH
+    assert not hub.asked("GET .*directions/Padded")
+    assert model.opened.warnings == [
+        "1 of the files in its folder 'directions' could not be read, so it opens without."
+    ]
 
 
 def test_networks_without_latents_are_not_asked_for_any(hub: HubServer) -> None:
@@ -131,6 +148,15 @@ def test_a_checkpoint_opens_without_them(hub: HubServer) -> None:
     model = opened(f"owner/faces:{FILE}")
     assert attributes(model) == {}
     assert any("directions" in warning for warning in model.opened.warnings)
+
+
+def test_none_takes_the_name_of_a_direction_that_is_found(folder: Path) -> None:
+    found = imgsynth.directions(opened(folder / FILE))
+    for name in ("Component_1", "latent_2"):
+        (folder / "directions" / f"{name}.pt").write_bytes(in_bytes(SMILING))
+    again = imgsynth.directions(opened(folder / FILE))
+    assert again.names == found.names
+    assert torch.equal(again.step("latent 2"), found.step("latent 2"))
 
 
 # What is read
@@ -162,6 +188,8 @@ REFUSED: dict[str, bytes] = {
     "integers": in_bytes(SMILING.int()),
     "zeros": in_bytes(SMILING * 0),
     "no number": in_bytes(SMILING / 0),
+    "of no length that can be told": in_bytes(SMILING.double() * 1e-200),
+    "of endless length": in_bytes(SMILING.double() * 1e200),
     "empty": in_bytes(torch.zeros(0)),
     "too long": in_bytes(torch.ones(2**14 + 1)),
     "one value told to be many": in_bytes(torch.ones(1).expand(2**20)),

@@ -49,10 +49,10 @@ class Walker:
         return self.take(self.events.choose(self.strip, event))
 
     def move(self, by: int) -> dict[Any, Any]:
-        return self.take(self.events.move(self.strip, self.chosen, by))
+        return self.take(self.events.move(self.strip, self.chosen, self.text, by))
 
     def remove(self) -> dict[Any, Any]:
-        return self.take(self.events.remove(self.strip, self.chosen))
+        return self.take(self.events.remove(self.strip, self.chosen, self.text))
 
     def add_photos(self, *paths: str) -> None:
         c = self.controls

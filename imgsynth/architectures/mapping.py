@@ -82,7 +82,7 @@ class MappingGenerator(nn.Module):
         return self.from_w(self.mapping(z.flatten(1)), psi, noise)
 
     def from_w(self, w: Tensor, psi: float = 1.0, noise: Sequence[Tensor] | None = None) -> Tensor:
-        """As `forward`, from w, N×w_dim, before truncation."""
+        """As `forward`, from w before truncation, N×w_dim or N×layers×w_dim."""
         return self.synthesis(self.truncate(w, psi), noise)
 
     def truncate(self, w: Tensor, psi: float) -> Tensor:

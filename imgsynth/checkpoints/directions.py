@@ -56,24 +56,25 @@ def directions_on_hub(plan: Plan, access: Access) -> Found:
             paths = [brought(direction, access) for direction in directions]
     except ImgsynthError:
         return {}, ("The directions beside this checkpoint could not be downloaded, so they are left out.",)
-    return read_directions(path for path in paths if path)
+    return read_directions(paths)
 
 
 def brought(direction: Checkpoint, access: Access) -> Path | None:
-    """A file of the Hub on this disk; None where it is too large for a direction."""
-    if size_of(direction, access) > LARGEST:
+    """A file of the Hub on this disk; None where it is too large for a direction, or for whom it is asked."""
+    most = LARGEST if access.most_bytes is None else min(LARGEST, access.most_bytes)
+    if size_of(direction, access) > most:
         return None
     path = bring(direction, access)
     check_hub_sum(path)
     return path
 
 
-def read_directions(paths: Iterable[Path]) -> Found:
-    """The directions in files, by name, and a note where some are none."""
+def read_directions(paths: Iterable[Path | None]) -> Found:
+    """The directions in files, by name, and a note where some are none or, None, were not fetched."""
     found: dict[str, Tensor] = {}
     unread = 0
     for path in list(paths)[:MOST]:
-        name, values = name_of(path.stem), read_direction(path)
+        name, values = (name_of(path.stem), read_direction(path)) if path else (None, None)
         if name is None or values is None:
             unread += 1
         else:
@@ -114,4 +115,4 @@ def checked(values: object) -> Tensor | None:
     if values.is_quantized or not values.is_floating_point() or not 0 < values.numel() <= LONGEST_LATENT:
         return None
     flat = values.detach().flatten().double()
-    return flat if flat.isfinite().all() and flat.any() else None
+    return flat if 0 < flat.norm() < torch.inf else None

@@ -38,7 +38,10 @@ class Components:
 
     def deviation(self, vector: Tensor) -> float:
         """The standard deviation of latents along a vector of length 1."""
-        return 1.0 if self.covariance is None else (vector @ self.covariance @ vector).sqrt().item()
+        if self.covariance is None:
+            return 1.0
+        variance = vector @ self.covariance @ vector  # where there is none, rounding may leave less than 0
+        return variance.clamp_min(0).sqrt().item()
 
 
 @torch.no_grad()

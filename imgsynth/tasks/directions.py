@@ -25,6 +25,7 @@ from imgsynth.tasks.latents import Latent
 LONGEST = 2048  # numbers; published latents have at most 1024, and the work grows with the cube
 MOST_TOLD = 8
 NUMBER = re.compile(r"latent ([1-9][0-9]{0,4})")
+FOUND = re.compile(r"(component|latent) [0-9]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,11 +164,15 @@ def computed(model: LatentModel) -> Directions:
 def shipped(model: LatentModel, components: Components) -> dict[str, Attribute]:
     """The directions that came with the checkpoint, as far as they have the length of its latents.
 
-    Those of a network with a mapping are taken for directions in w, where the field's tools find them.
+    Those of a network with a mapping are taken for directions in w, where the field's tools find them. None
+    takes the name of a direction that is found here: a record of one stays true, whatever is shipped later.
     """
     length = int(np.prod(model.shape_in(model.space)))
-    found = {name: v for name, v in model.opened.directions.items() if v.numel() == length}
-    return {name: attribute_of(values, components) for name, values in found.items()}
+    return {
+        name: attribute_of(values, components)
+        for name, values in model.opened.directions.items()
+        if values.numel() == length and not FOUND.fullmatch(name)
+    }
 
 
 def attribute_of(values: Tensor, components: Components) -> Attribute:

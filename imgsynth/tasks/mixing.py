@@ -24,7 +24,7 @@ from imgsynth.tasks.sample import latent_model, sample
 
 # The largest side of feature maps in each part of the layers.
 PARTS = {"coarse": 8, "middle": 32, "fine": 4096}
-LARGEST_TABLE = 2**27  # pixels; what is larger than twice that, Pillow takes for an attack
+LARGEST_TABLE = 2**27  # pixels; what is larger by a third, Pillow takes for an attack
 Pair = tuple[int, int]
 
 

@@ -18,7 +18,7 @@ from imgsynth.imaging.read import Photo
 from imgsynth.imaging.record import Record
 from imgsynth.tasks.blend import blend
 from imgsynth.tasks.inpaint import fill_weights, inpaint
-from imgsynth.tasks.interpolate import frame, interpolate, walk_record
+from imgsynth.tasks.interpolate import interpolate, still, walk_record
 from imgsynth.tasks.mixing import mix, run_mix
 from imgsynth.tasks.outpaint import outpaint
 from imgsynth.tasks.pictures import Picture
@@ -141,17 +141,16 @@ def redo_sample(model: Model, record: Record, request: dict[str, Any], inputs: I
 def redo_interpolate(model: Model, record: Record, request: dict[str, Any], inputs: Inputs) -> Result:
     index, kept = request.pop("frame", None), request.pop("kept", None)
     made = make_request(InterpolateRequest, **request)
+    if index is not None:
+        if not isinstance(index, int):
+            raise BadRequest("The record's frame is not a number.")
+        return still(model, made, index, inputs.photos)
     remade = walk_record(model, made, inputs.photos)
     if kept is not None:
         if not isinstance(kept, int) or not 1 <= kept <= made.frames:
             raise BadRequest("The record's number of kept frames is none that its walk can have.")
         remade["request"]["kept"] = kept
-    if index is None:
-        return Walk(islice(interpolate(model, made, inputs.photos), kept), remade, made.fps)
-    if not isinstance(index, int):
-        raise BadRequest("The record's frame is not a number.")
-    remade["request"]["frame"] = index
-    return Picture(frame(model, made, index, inputs.photos), remade, f"frame{index:05d}")
+    return Walk(islice(interpolate(model, made, inputs.photos), kept), remade, made.fps)
 
 
 def redo_blend(model: Model, record: Record, request: dict[str, Any], inputs: Inputs) -> Picture:

@@ -56,6 +56,7 @@ DirectionName = Annotated[str, Field(min_length=1, max_length=100)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Keyframe = Seed | Literal["photo"] | LatentText
 PathKind = Literal["slerp", "lerp", "spline"]
+BlendPath = Literal["slerp", "lerp"]
 Easing = Literal["none", "smoothstep"]
 Fps = Annotated[int, Field(ge=1, le=120, description="Frames per second of the video.")]
 Spread = Annotated[int, Field(ge=2, le=16)]
@@ -184,7 +185,7 @@ class BlendRequest(Request):
     )
     columns: Spread = Field(default=5, description="Pictures in each row, corners included.")
     rows: Spread = Field(default=5, description="Pictures in each column, corners included.")
-    path: Literal["slerp", "lerp"] = Field(
+    path: BlendPath = Field(
         default="slerp", description="slerp keeps the length of Gaussian latents, lerp goes straight."
     )
     psi: Psi = 1.0

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from imgsynth.errors import TrainingFailed
 from imgsynth.families import Autoencoder, Model
+from imgsynth.training import parallel
 from imgsynth.training.data import ImageSet
 
-# Pictures that say how codes are spread.
+# Pictures that say how codes are spread, in each process.
 SURVEYED = 2048
 AT_ONCE = 64
 
@@ -45,10 +46,7 @@ class Anchor:
             )
         self.model, self.latent, self.side = model, latent, model.image_size
         self.network: Any = model.network.eval().requires_grad_(False)
-        rng = torch.Generator().manual_seed(0)
-        codes = torch.cat(
-            [self.codes(images.batch(rng, AT_ONCE, size)) for _ in range(-(-SURVEYED // AT_ONCE))]
-        )
+        codes = self.survey(images, size)
         if codes.shape[1] > latent:
             raise TrainingFailed(
                 f"Codes of the --anchor have {codes.shape[1]} values, but z only {latent}; "
@@ -59,6 +57,12 @@ class Anchor:
         variances = variances.clamp_min(1e-6)
         self.scale = variances.rsqrt().clamp_max(1.0)
         self.missing = (1 - variances * self.scale.square()).clamp_min(0).sqrt()
+
+    def survey(self, images: ImageSet, size: int) -> Tensor:
+        """Codes of many pictures, N×code, the same in every process, so that all turn to the same axes."""
+        rng = torch.Generator().manual_seed(0)
+        own = [self.codes(images.batch(rng, AT_ONCE, size)) for _ in range(-(-SURVEYED // AT_ONCE))]
+        return torch.cat(parallel.gather(torch.cat(own))).to(self.model.device)
 
     @torch.no_grad()
     def codes(self, images: Tensor) -> Tensor:

@@ -98,7 +98,8 @@ class GANRecipe(Recipe):
         for name, rate in self.rates.items():
             self.set_rate(rate * fall, name)
         turns = range(step * self.loss.critics, (step + 1) * self.loss.critics)
-        for turn in turns[:-1]:
+        judging = not self.anchor or step >= self.head_start - HEAD_START
+        for turn in turns[:-1] if judging else ():
             self.train_discriminator(turn, self.reals(rng), rng)
         real, fake, figures = self.reals(rng), None, {"G": 0.0, "D": 0.0}
         if step >= self.head_start:
@@ -106,7 +107,7 @@ class GANRecipe(Recipe):
             figures |= drawn
         elif self.anchor:
             figures |= self.learn_to_redraw(self.anchor, real, rng)
-        if not self.anchor or step >= self.head_start - HEAD_START:
+        if judging:
             figures |= self.train_discriminator(turns[-1], real, rng, fake)
         self.update_averages(step)
         if self.watch and step % self.options.collapse_every == 0:
@@ -144,10 +145,10 @@ class GANRecipe(Recipe):
         return self.update("generator", loss_of)
 
     def redrawing_error(self, z: Tensor, real: Tensor) -> Tensor:
-        """How far what is drawn from the latents of real pictures is from them, in [0, 1]."""
+        """How far what is drawn from the latents of real pictures is from them, of values in [0, 1]."""
         with self.autocast():
-            redrawn = self.plan.architecture.output_range.to_unit(self.generator(z))
-        return multi_scale_l1(redrawn.float(), real * 0.5 + 0.5)
+            redrawn = self.plan.redrawn(self.generator, z)
+        return multi_scale_l1(redrawn.float() * 0.5 + 0.5, real * 0.5 + 0.5)
 
     def train_discriminator(
         self, step: int, real: Tensor, rng: torch.Generator, drawn: Tensor | None = None
@@ -213,8 +214,9 @@ class GANRecipe(Recipe):
             "base width": str(self.width),
             "batch": str(self.batch),
             "loss": ", ".join([loss.title, *extras]),
-            "anchor": f"{self.options.anchor or 'none'}"
-            + (f", weight {self.options.anchor_weight:g}" if self.anchor else ""),
+            "anchor": f"{self.anchor.model.identity.id}, weight {self.options.anchor_weight:g}"
+            if self.anchor
+            else "none",
             "discriminator": f"{norm}, {loss.critics} step(s) for one of the generator",
             "augmentation": f"horizontal flips; differentiable {self.options.augment or 'none'}, "
             f"each for {self.options.augment_chance:.0%} of the pictures",

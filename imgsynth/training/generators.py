@@ -88,6 +88,10 @@ class GeneratorPlan:
         """What the discriminator is shown, N×3×S×S in about [-1, 1]."""
         return generator(z)
 
+    def redrawn(self, generator: Any, z: Tensor) -> Tensor:
+        """What z itself stands for, N×3×S×S in about [-1, 1]; a clamped pixel would learn nothing."""
+        return generator(z)
+
     def own_loss(self, discriminator: nn.Module, real: Tensor) -> Tensor | None:
         """What the discriminator learns beside the game, from reals."""
         return None
@@ -235,6 +239,9 @@ class LightweightPlan(GeneratorPlan):
 
     def pictures(self, generator: Any, z: Tensor) -> Tensor:
         return generator(z) * 2 - 1
+
+    def redrawn(self, generator: Any, z: Tensor) -> Tensor:
+        return self.pictures(generator, z)
 
     def own_loss(self, discriminator: nn.Module, real: Tensor) -> Tensor | None:
         assert isinstance(discriminator, LightweightDiscriminator)
