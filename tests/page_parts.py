@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,8 +20,11 @@ from imgsynth.ui.recipe_parts import Targets
 from imgsynth.ui.sample_events import SampleEvents
 from imgsynth.ui.sample_tab import SampleTab, make_sample_tab
 from imgsynth.ui.session import Session
-from imgsynth.ui.settings import TabSettings, page_settings
+from imgsynth.ui.settings import TabSettings
+from imgsynth.ui.tab_settings import page_settings
 from imgsynth.ui.translate_tab import TranslateTab, make_translate_tab
+
+Updates = dict[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def build_parts() -> PageParts:
         translating, inpainting = make_translate_tab(session, opened), make_inpaint_tab(session, opened)
         pickers = (sampling.model, walking.model, translating.model, inpainting.model)
         models = ModelsTab(session, opened, pickers)
-        settings = page_settings(sampling, walking.controls, translating, inpainting)
+        settings = page_settings(sampling, walking, translating, inpainting)
         arrival = Arrival(session, models.events, gr.Tabs(), settings)
         targets = Targets(walking.controls, translating.photo, inpainting.photo, inpainting.hole)
         recipes = RecipeEvents(arrival, recipe, targets, SampleEvents(session, sampling.parts))
@@ -75,3 +79,39 @@ def visitor(**query: str) -> Any:
 def value_of(update: Any) -> Any:
     """What an update sets, given as a plain value or as a component."""
     return update.constructor_args.get("value") if isinstance(update, gr.blocks.Block) else update
+
+
+class Visitor:
+    """A page's values, as the panel's events change them."""
+
+    def __init__(self, page: PageParts) -> None:
+        self.page, self.events, self.parts = page, page.recipes, page.recipes.parts
+        self.values = page.begun()
+
+    def take(self, updates: Updates) -> Updates:
+        self.values |= {component: value_of(update) for component, update in updates.items()}
+        return updates
+
+    @property
+    def opened(self) -> Any:
+        return self.values[self.page.arrival.events.parts.opened]
+
+    def drop(self, path: str | Path | None) -> Updates:
+        return self.take(self.events.read(None if path is None else str(path), self.opened))
+
+    def give(self, *photos: Path, mask: Path | None = None) -> None:
+        self.values[self.parts.photos] = [str(photo) for photo in photos]
+        self.values[self.parts.mask] = None if mask is None else str(mask)
+
+    def apply(self) -> Updates:
+        return self.take(self.events.apply(self.values, visitor()))
+
+    def again(self) -> str:
+        """The file that is made again."""
+        updates = self.take(self.events.again(self.values))
+        path: str = value_of(updates[self.parts.download])
+        return path
+
+    def set_to(self, tab: str) -> dict[str, Any]:
+        """What the tab's controls ask for now."""
+        return self.page.settings[tab].asked(self.values)

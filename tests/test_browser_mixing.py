@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -116,6 +117,30 @@ def test_seeds_are_mixed_into_a_table(visit_model: Any) -> None:
     with page.expect_download() as download:
         page.locator("#mixing-download").click()
     assert read_record(download.value.path()) == table
+
+
+def test_a_table_is_dropped_and_mixed_again(
+    visit: Visit, visit_model: Any, server: AppServer, tmp_path: Path
+) -> None:
+    page = visit_model("styles")
+    unfold(page, "#sample-mixing")
+    layers = page.locator("#mixing-layers input")
+    layers.fill("2-3")
+    layers.press("Enter")
+    page.locator("#mixing-go").click()
+    api.expect(page.locator("#mixing-status")).to_contain_text("3×5 mixtures · layers 2-3")
+    table = tmp_path / "table.png"
+    table.write_bytes(fetched(page, sources(page, "#mixing-table")[0]))
+    other = visit("/", server=server)
+    unfold(other, "#recipe")
+    other.locator("#recipe-file input[type=file]").set_input_files(table)
+    api.expect(other.locator("#recipe-card")).to_contain_text("Styles mixed by")
+    other.get_by_role("button", name="Apply in Sample").click()
+    api.expect(other.locator("#mixing-status")).to_contain_text("3×5 mixtures · layers 2-3")
+    api.expect(other.locator("#mixing-layers input")).to_have_value("2-3")
+    keep(other, "mixing-applied")
+    again = fetched(other, sources(other, "#mixing-table")[0])
+    np.testing.assert_array_equal(values(again), values(table.read_bytes()))
 
 
 def test_noise_is_switched_off_and_pictures_follow(visit_model: Any) -> None:

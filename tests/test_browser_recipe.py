@@ -75,7 +75,7 @@ def test_a_picture_is_dropped_shown_applied_and_is_the_same(visit: Visit, tmp_pa
     other = visit("/?__theme=dark")
     card = other.locator("#recipe-card")
     drop(other, CHINA)
-    api.expect(card).to_contain_text("carries no imgsynth record")
+    api.expect(card).to_contain_text("no recipe that can be read")
     drop(other, made)
     api.expect(card).to_contain_text("Drawn by flowers-gan")
     api.expect(card).to_contain_text("41")
@@ -116,6 +116,29 @@ def test_a_video_sets_its_tab_and_is_made_there(visit: Visit, tmp_path: Path) ->
     with other.expect_download() as download:
         other.locator("#interpolate-download").click()
     assert Path(download.value.path()).read_bytes() == walk.read_bytes()
+
+
+def test_a_blend_is_dropped_and_made_in_its_tab(visit: Visit, tmp_path: Path) -> None:
+    page = visit("/?tab=interpolate&keyframes=3,8,5,1&path=lerp")
+    selected(page, "Interpolate")
+    page.get_by_role("button", name="Blend four keyframes").click()
+    page.locator("#interpolate-blend-go").click()
+    api.expect(page.locator("#interpolate-blend-status")).to_contain_text("5×5 pictures")
+    sheet = saved(page, sources(page, "#interpolate-blend-image")[0], tmp_path / "blend.png")
+    other = visit()
+    drop(other, sheet)
+    other.get_by_role("button", name="Apply in Interpolate").click()
+    selected(other, "Interpolate")
+    api.expect(other.locator("#interpolate-blend-status")).to_contain_text("lerp")
+    api.expect(other.locator("#interpolate-keyframes textarea")).to_have_value("3,8,5,1")
+    again = fetched(other, sources(other, "#interpolate-blend-image")[0])
+    np.testing.assert_array_equal(values(again), values(sheet.read_bytes()))
+    unfold(other)
+    other.get_by_role("button", name="Make it again here").click()
+    api.expect(other.locator("#recipe-status")).to_contain_text("every pixel is that of the file")
+    drop(other, CHINA)
+    api.expect(other.locator("#recipe-card")).to_contain_text("no recipe that can be read")
+    api.expect(other.locator("#recipe-made")).to_have_count(0)
 
 
 def test_a_fill_comes_back_with_its_photo_and_mask(visit: Visit, tmp_path: Path) -> None:
@@ -181,7 +204,7 @@ def test_a_picture_from_elsewhere_is_told_kindly(visit: Visit) -> None:
     keep(page, "recipe-folded-narrow")
     unfold(page)
     page.locator("#recipe-file input[type=file]").set_input_files(CHINA)
-    api.expect(page.locator("#recipe-card")).to_contain_text("carries no imgsynth record")
+    api.expect(page.locator("#recipe-card")).to_contain_text("no recipe that can be read")
     api.expect(page.locator("#recipe-apply")).to_have_count(0)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     keep(page, "recipe-elsewhere-narrow")

@@ -50,6 +50,32 @@ def seen(path: str) -> np.ndarray:
         return np.asarray(image).copy()
 
 
+# The strip
+
+
+def test_what_was_typed_is_not_lost_to_a_strip_that_lags_behind(walker: Walker) -> None:
+    walker.refresh(keyframes="1,2,3")
+    walker.choose(1)
+    walker.having(keyframes="1,2,3,4,five")
+    for press in (walker.remove, lambda: walker.move(1)):
+        with pytest.raises(BadRequest, match="does not show the keyframes in the field"):
+            press()
+    walker.refresh()  # cannot be read, so the strip stays as it was
+    with pytest.raises(BadRequest):
+        walker.remove()
+    assert walker.text == "1,2,3,4,five"
+    walker.refresh(keyframes=" 1-3, 4")
+    walker.remove()
+    assert walker.text == "1,3,4"
+    walker.remove()
+    assert walker.text == "1,4"
+
+
+def test_a_reason_is_shown_letter_by_letter(walker: Walker) -> None:
+    note = walker.refresh(keyframes="1,*two* <b>")[walker.panel.note]
+    assert r"\*two\* \<b\>" in given(note)
+
+
 # The field
 
 

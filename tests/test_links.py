@@ -167,6 +167,20 @@ def test_a_sentence_on_a_link_names_all_that_was_left_aside(page: PageParts) -> 
     assert link.sentence.endswith("psi and label could not be used either.")
 
 
+@pytest.mark.parametrize("model", ["someone/faces", "tiny-cyclegan"])
+def test_directions_of_another_model_move_nothing(
+    page: PageParts, told: list[str], monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    monkeypatch.setattr(arrivals, "is_here", lambda checkpoint, session: checkpoint.source != "hub")
+    query = {"tab": "sample", "model": model, "psi": "0.5", "directions": "component 1:2"}
+    updates = page.arrival.arrive(visitor(**query))
+    assert page.arrival.moves not in updates
+    assert updates[page.sampling.parts.psi] == 0.5
+    assert len(told) == 1
+    assert_plain(told[0])
+    assert "directions" in told[0].lower()
+
+
 def test_what_a_link_says_is_shown_letter_by_letter(follow: Follow, told: list[str]) -> None:
     follow("?tab=<img src=x onerror=alert(1)>")
     assert "<img" not in told[0]

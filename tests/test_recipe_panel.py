@@ -35,11 +35,13 @@ from imgsynth.tasks.translate import translate
 from imgsynth.tasks.translate_video import translate_video
 from imgsynth.ui import recipe_events
 from imgsynth.ui import session as sessions
+from imgsynth.ui.facts import note_card
 from imgsynth.ui.inpaint_tab import make_fill
 from imgsynth.ui.links import MODELS
 from imgsynth.ui.recipe_events import ADD_PHOTO, ADD_VIDEO
+from imgsynth.ui.recipe_words import FOREIGN
 from imgsynth.ui.remaking import DIFFERENT, SAME
-from page_parts import PageParts, build_parts, value_of, visitor
+from page_parts import PageParts, Visitor, build_parts, value_of, visitor
 
 Updates = dict[Any, Any]
 
@@ -53,42 +55,6 @@ def built() -> PageParts:
 def page(built: PageParts, tiny_catalog: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PageParts:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
     return built
-
-
-class Visitor:
-    """A page's values, as the panel's events change them."""
-
-    def __init__(self, page: PageParts) -> None:
-        self.page, self.events, self.parts = page, page.recipes, page.recipes.parts
-        self.values = page.begun()
-
-    def take(self, updates: Updates) -> Updates:
-        self.values |= {component: value_of(update) for component, update in updates.items()}
-        return updates
-
-    @property
-    def opened(self) -> Any:
-        return self.values[self.page.arrival.events.parts.opened]
-
-    def drop(self, path: str | Path | None) -> Updates:
-        return self.take(self.events.read(None if path is None else str(path), self.opened))
-
-    def give(self, *photos: Path, mask: Path | None = None) -> None:
-        self.values[self.parts.photos] = [str(photo) for photo in photos]
-        self.values[self.parts.mask] = None if mask is None else str(mask)
-
-    def apply(self) -> Updates:
-        return self.take(self.events.apply(self.values, visitor()))
-
-    def again(self) -> str:
-        """The file that is made again."""
-        updates = self.take(self.events.again(self.values))
-        path: str = value_of(updates[self.parts.download])
-        return path
-
-    def set_to(self, tab: str) -> dict[str, Any]:
-        """What the tab's controls ask for now."""
-        return self.page.settings[tab].asked(self.values)
 
 
 @pytest.fixture
@@ -149,8 +115,8 @@ def test_a_recipe_is_told_before_anything_is_changed(visit: Visitor) -> None:
 def test_a_file_from_elsewhere_is_told_kindly(visit: Visitor, photo: Path) -> None:
     visit.drop(drawn_by(visit, "tiny-gan", seeds=[1]))
     updates, p = visit.drop(photo), visit.parts
-    assert "This picture carries no imgsynth record" in updates[p.card]
-    assert "take the recipe out" in updates[p.card]
+    assert updates[p.card] == note_card(FOREIGN)
+    assert_plain(FOREIGN)
     assert updates[p.recipe] is None
     assert all(not updates[part].get("visible") for part in (p.apply, p.again, p.lead, p.needed))
 
@@ -203,6 +169,40 @@ def test_records_of_strangers_break_nothing(visit: Visitor, tmp_path: Path, case
         with pytest.raises(ImgsynthError) as refused:
             press()
         assert_plain(str(refused.value))
+
+
+UNSENDABLE: dict[str, Any] = {"half a character": "\ud800", "endless digits": 10**30, "too deep": None}
+
+
+@pytest.mark.parametrize("case", UNSENDABLE)
+def test_what_no_browser_can_be_sent_is_no_recipe(visit: Visitor, tmp_path: Path, case: str) -> None:
+    value = UNSENDABLE[case]
+    for _ in range(0 if value else 300):
+        value = [value]
+    updates, p = visit.drop(strange(tmp_path, request={"seed": value})), visit.parts
+    assert (updates[p.card], updates[p.recipe], updates[p.raw]) == (note_card(FOREIGN), None, None)
+
+
+@pytest.mark.parametrize("keyframes", [["photo", "photo"], ["photo", "<b>", 5], "photo", 7])
+def test_keyframes_of_strangers_are_checked(
+    visit: Visitor, photo: Path, tmp_path: Path, keyframes: Any
+) -> None:
+    request, used = {"keyframes": keyframes}, [read_photo(photo).sha256]
+    made_by = {"id": "tiny-vae"}
+    visit.drop(strange(tmp_path, task="interpolate", request=request, input_sha256=used, checkpoint=made_by))
+    visit.give(photo)
+    with pytest.raises(ImgsynthError) as refused:
+        visit.apply()
+    assert_plain(str(refused.value))
+
+
+def test_a_file_is_shown_only_as_what_imgsynth_writes(visit: Visitor, tmp_path: Path) -> None:
+    made = drawn_by(visit, "tiny-gan", seeds=[1])
+    for name in ("drawn.svg", "drawn", "drawn.html"):
+        updates = visit.drop(shutil.copy(made, tmp_path / name))
+        assert updates[visit.parts.recipe] is not None
+        assert value_of(updates[visit.parts.image]) is None
+    assert value_of(visit.drop(made)[visit.parts.image]) == made
 
 
 # --- Sample ---

@@ -57,6 +57,19 @@ def test_our_errors_keep_their_sentence_and_others_tell_nothing() -> None:
         assert "secret" not in failed.value.message
 
 
+def test_a_toast_shows_what_strangers_wrote_letter_by_letter() -> None:
+    def event() -> None:
+        raise BadRequest("psi should be a number, not '<img src=x>'.")
+
+    for call, told in (
+        (plain(event), "psi should be a number, not '&lt;img src=x&gt;'."),
+        (plain(event, on_page=False), "psi should be a number, not '<img src=x>'."),
+    ):
+        with pytest.raises(gr.Error) as refused:
+            call()
+        assert refused.value.message == told
+
+
 def test_names_of_strangers_are_no_markdown() -> None:
     assert literal("[a](http://b) *c* <d>") == r"\[a\](http://b) \*c\* \<d\>"
 

@@ -31,9 +31,10 @@ from imgsynth.ui.queueing import bound_queue
 from imgsynth.ui.recipe_panel import connect_recipe, make_recipe_panel
 from imgsynth.ui.recipe_parts import Targets
 from imgsynth.ui.recipe_words import EMPTY as NO_RECIPE
+from imgsynth.ui.recipe_words import FOREIGN
 from imgsynth.ui.sample_tab import SampleTab, make_sample_tab
 from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, most_megabytes, plain
-from imgsynth.ui.settings import page_settings
+from imgsynth.ui.tab_settings import page_settings
 from imgsynth.ui.theme import CSS, make_theme
 from imgsynth.ui.translate_tab import TranslateTab, make_translate_tab
 from imgsynth.ui.zero_gpu import borrow_gpus
@@ -53,7 +54,7 @@ def spoken_note(sentence: str, say: Say) -> str:
 WHOLES: tuple[Callable[[Say], str], ...] = (
     sheet,
     functools.partial(memory_card, ()),
-    *(functools.partial(spoken_note, sentence) for sentence in (UNCHOSEN, UNTOLD, NO_RECIPE)),
+    *(functools.partial(spoken_note, sentence) for sentence in (UNCHOSEN, UNTOLD, NO_RECIPE, FOREIGN)),
 )
 
 
@@ -89,12 +90,12 @@ def build(runtime: Runtime) -> Page:
         connect_keyframes(session, sampling, walking, tabs)
         connect_use_in(sampling.picked, translating, inpainting, tabs)
         connect_models(models, sampling, tabs)
-        settings = page_settings(sampling, walking.controls, translating, inpainting)
+        settings = page_settings(sampling, walking, translating, inpainting)
         arrival = Arrival(session, models.events, tabs, settings)
         connect_arrival(page, arrival, sampling, walking)
         connect_copy(copy, settings, models.parts.what)
         targets = Targets(walking.controls, translating.photo, inpainting.photo, inpainting.hole)
-        connect_recipe(page, recipe, arrival, targets, sampling)
+        walking.draw(connect_recipe(page, recipe, arrival, targets, sampling).success)
         add_endpoints(session)
         gr.Timer(5).tick(functools.partial(state_of, runtime, page.mark), None, [top, models.memory], **CHEAP)
     borrow_gpus(page)

@@ -20,6 +20,7 @@ from imgsynth.ui.session import Session
 from imgsynth.ui.settings import DIRECTIONS, TabSettings, fit_directions
 
 FIRST_TAB = TASKS[0]
+NOT_ITS_MODEL = "Directions belong to their model; open it, and follow the link again."
 
 
 def is_here(checkpoint: Checkpoint, session: Session) -> bool:
@@ -92,6 +93,7 @@ class Arrival:
         if asked not in (*TABS, ""):
             told.refused[TAB] = f"There is no tab {asked[:SHOWN]!r}."
         unused = self.unused(task, selected, updates)
+        told.refused |= {MODEL: unused} if unused else {}
         # A model that is not here, or not anywhere, is told of in the Models tab.
         moved = task != selected and selected != MODELS and asked in TABS
         restored: Updates = {self.tabs: gr.Tabs(selected=task)} if moved else {}
@@ -99,12 +101,21 @@ class Arrival:
         if task in self.settings:
             link = read_link(self.settings[task], query)
             restored |= self.settings[task].shown(link.wanted)
+            restored |= self.moving(task, link, elsewhere=bool(unused) or selected == MODELS)
             told.refused |= link.refused
-            moves = link.wanted.get(DIRECTIONS)
-            restored |= {self.moves: (task, moves)} if moves else {}
-        told.refused |= {MODEL: unused} if unused else {}
         tell(told.sentence)
         return restored
+
+    def moving(self, task: str, link: Link, elsewhere: bool) -> Updates:
+        """How far to go along directions, which mean something only in the model that the address names.
+
+        Args:
+            elsewhere: whether the tab shows another model.
+        """
+        moves = link.wanted.pop(DIRECTIONS, None)
+        if moves and elsewhere:
+            link.refused[DIRECTIONS] = NOT_ITS_MODEL
+        return {self.moves: (task, moves)} if moves and not elsewhere else {}
 
     def unused(self, task: str, selected: str | None, updates: Updates) -> str:
         """Why the tab that is asked for cannot have the model that is; empty where it can."""
@@ -152,4 +163,4 @@ class Arrival:
         """What settings change, but for the pickers."""
         pickers = self.events.parts.pickers
         every = [control for tab in self.settings.values() for control in tab.outputs]
-        return [control for control in every if control not in pickers]
+        return [control for control in dict.fromkeys(every) if control not in pickers]

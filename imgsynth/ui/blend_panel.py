@@ -30,6 +30,7 @@ STOPPED = "Stopped."
 class BlendPanel:
     """The components."""
 
+    part: gr.Accordion
     columns: gr.Slider
     rows: gr.Slider
     go: gr.Button
@@ -45,7 +46,7 @@ class BlendPanel:
 
 def make_blend_panel() -> BlendPanel:
     """Builds the panel inside the current Blocks, folded."""
-    with gr.Accordion("Blend four keyframes", open=False, elem_id="interpolate-blend"):
+    with gr.Accordion("Blend four keyframes", open=False, elem_id="interpolate-blend") as part:
         gr.Markdown(HELP, elem_classes="about")
         with gr.Row():
             columns, rows = (
@@ -67,7 +68,7 @@ def make_blend_panel() -> BlendPanel:
         )
         status = gr.Markdown(elem_classes="status", elem_id="interpolate-blend-status")
         download = gr.DownloadButton("Download PNG", visible=False, elem_id="interpolate-blend-download")
-    return BlendPanel(columns, rows, go, cancel, image, status, download)
+    return BlendPanel(part, columns, rows, go, cancel, image, status, download)
 
 
 def make_blend(session: Session, controls: WalkControls, panel: BlendPanel) -> Any:

@@ -14,7 +14,7 @@ from imgsynth.families import Autoencoder, Model
 from imgsynth.tasks.directions import directions_of
 from imgsynth.ui.latents import LatentSliders, make_latent_sliders
 from imgsynth.ui.named_sliders import NamedSliders, make_slider, make_sliders
-from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, plain
+from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, Session, literal, plain
 
 Updates = dict[Any, Any]
 
@@ -172,7 +172,7 @@ def make_fill(session: Session, panel: DirectionsPanel) -> Any:
         try:
             return panel.fitting(filled_of(name, session.model(name)), renamed)
         except ImgsynthError as error:
-            return panel.empty(str(error))
+            return panel.empty(literal(str(error)))
 
     return fill
 

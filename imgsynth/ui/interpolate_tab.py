@@ -13,7 +13,7 @@ from PIL import Image
 from imgsynth.imaging.record import Record
 from imgsynth.tasks.interpolate import interpolate, walk_record
 from imgsynth.tasks.requests import InterpolateRequest, show_seeds
-from imgsynth.ui.blend_panel import connect_blend, make_blend, make_blend_panel
+from imgsynth.ui.blend_panel import BlendPanel, connect_blend, make_blend, make_blend_panel
 from imgsynth.ui.keyframes import make_class, make_fit, make_seeds, make_upload
 from imgsynth.ui.picker import make_picker
 from imgsynth.ui.runs import begin, stop, until_stopped
@@ -48,6 +48,7 @@ class InterpolateTab:
     """
 
     controls: WalkControls
+    blending: BlendPanel
     fit: Any
     fit_inputs: list[Any]
     fit_outputs: list[Any]
@@ -214,7 +215,7 @@ def make_interpolate_tab(session: Session, opened: gr.State) -> InterpolateTab:
     draw(controls.model.change(fit, fit_inputs, fitted, **QUICK).then)
     for changed in (controls.keyframes.change, controls.label.input, controls.psi.release):
         draw(changed)
-    return InterpolateTab(controls, fit, fit_inputs, fitted, draw)
+    return InterpolateTab(controls, blending, fit, fit_inputs, fitted, draw)
 
 
 def make_controls(opened: gr.State) -> tuple[WalkControls, FileInput]:

@@ -9,11 +9,13 @@
     // Where the page is not served over HTTPS, browsers have no clipboard of their own.
     const copyByHand = (text) => {
         const field = document.createElement("textarea");
+        const focused = document.activeElement;
         field.value = text;
         document.body.append(field);
         field.select();
         const copied = document.execCommand("copy");
         field.remove();
+        focused?.focus();
         return copied;
     };
 

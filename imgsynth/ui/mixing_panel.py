@@ -13,7 +13,7 @@ import gradio as gr
 from imgsynth.errors import BadRequest
 from imgsynth.families import LatentModel, Model
 from imgsynth.imaging.archive import write_zip
-from imgsynth.tasks.mixing import mix, parts_of, table_of
+from imgsynth.tasks.mixing import layers_of, mix, parts_of, table_of
 from imgsynth.tasks.pictures import Picture
 from imgsynth.tasks.requests import MixRequest, make_request, parse_seeds
 from imgsynth.ui.downloads import download_made
@@ -79,8 +79,18 @@ class MixingPanel:
             (f"{part.capitalize()}, {SIZES[part]} ({layers[0]}-{layers[-1]})", part)
             for part, layers in parts.items()
         ]
-        kept = chosen if chosen in parts else next(iter(parts))
-        return {self.part: gr.Accordion(visible=True), self.layers: gr.Dropdown(listed, value=kept)}
+        kept = chosen if has_layers(model, str(chosen)) else next(iter(parts))
+        layers = gr.Dropdown(listed, value=kept, allow_custom_value=True)
+        return {self.part: gr.Accordion(visible=True), self.layers: layers}
+
+
+def has_layers(model: LatentModel, text: str) -> bool:
+    """Whether a model has the layers that a visitor chose or typed."""
+    try:
+        asked = make_request(MixRequest, sources=[0], destinations=[0], layers=text)
+        return bool(layers_of(model, asked.layers))
+    except BadRequest:
+        return False
 
 
 def make_mixing_panel() -> MixingPanel:
@@ -197,7 +207,7 @@ def zipped(paths: Sequence[str]) -> str:
     Raises:
         BadRequest: there are none, or their files are no longer there.
     """
-    if not all(Path(path).is_file() for path in paths):
+    if not (paths and all(Path(path).is_file() for path in paths)):
         raise BadRequest(GONE)
     files = ((f"{number:03d}-{Path(path).name}", Path(path)) for number, path in enumerate(paths, 1))
     return str(write_zip(new_folder() / "mixtures.zip", files))

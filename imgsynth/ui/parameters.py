@@ -49,6 +49,7 @@ def files(label: str) -> FileInput:
 def add(
     function: Callable[..., Any], inputs: Sequence[Any], output: Any, options: dict[str, Any] | None = None
 ) -> None:
+    endpoint = plain(function, on_page=False)
     gr.Button(visible=False).click(
-        plain(function), list(inputs), output, api_name=function.__name__, **(options or {})
+        endpoint, list(inputs), output, api_name=function.__name__, **(options or {})
     )

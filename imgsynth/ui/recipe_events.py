@@ -12,7 +12,7 @@ from imgsynth.errors import BadRequest, CheckpointNotFound, ImgsynthError, NoRec
 from imgsynth.families import Model, require_task
 from imgsynth.imaging.masks import read_mask
 from imgsynth.imaging.read import Photo, read_photo
-from imgsynth.imaging.record import read_record
+from imgsynth.tasks.mixing import layers_of, styled_model
 from imgsynth.tasks.redo import check_photos
 from imgsynth.tasks.requests import PHOTO
 from imgsynth.tasks.sample import singles
@@ -23,12 +23,12 @@ from imgsynth.ui.links import MODELS
 from imgsynth.ui.mask_tools import put
 from imgsynth.ui.picker import Opened, offered
 from imgsynth.ui.recipe_parts import RecipeParts, Targets
-from imgsynth.ui.recipe_words import EMPTY, beyond, notes, recipe_card
-from imgsynth.ui.recipes import Recipe, Wish, drawing_of, name_of, tab_of, wish_of
+from imgsynth.ui.recipe_words import EMPTY, FOREIGN, beyond, notes, recipe_card
+from imgsynth.ui.recipes import Recipe, Wish, drawing_of, name_of, read_recipe, tab_of, wish_of
 from imgsynth.ui.remaking import compared, remade, seen
 from imgsynth.ui.sample_events import MOST_SHOWN, SampleEvents
 from imgsynth.ui.session import Session, literal
-from imgsynth.ui.settings import DIRECTIONS, Updates, Values, fit_directions
+from imgsynth.ui.settings import DIRECTIONS, TabSettings, Updates, Values, fit_directions
 from imgsynth.ui.uploads import FileInput
 
 NOTHING = "There is no recipe yet; drop a picture, video or GIF that imgsynth made."
@@ -36,7 +36,7 @@ OTHER_WEIGHTS = "{} has other weights here than the ones that made this, so the 
 NOT_HERE = "{} is not on this machine yet: open it in the Models tab first."
 ADD_PHOTO = "Everything but the photo is set; add it in the tab, and press its button."
 ADD_VIDEO = "Model and strength are set; add the video under A video or GIF, and press its button."
-LOST_ON_THE_WAY = "Some sites and apps take the recipe out of a file that is sent through them."
+OTHER_PHOTOS = "The record in this file does not say where its photos stood among the keyframes."
 
 
 class RecipeEvents:
@@ -59,9 +59,9 @@ class RecipeEvents:
         if path is None:
             return self.blank(note_card(EMPTY))
         try:
-            recipe = Recipe(path, read_record(path))
-        except NoRecord as error:
-            return self.blank(note_card(f"{error} {LOST_ON_THE_WAY}"))
+            recipe = read_recipe(path)
+        except NoRecord:
+            return self.blank(note_card(FOREIGN))
         except ImgsynthError as error:
             return self.blank(note_card(str(error)))
         several = recipe.photos > 1
@@ -133,12 +133,14 @@ class RecipeEvents:
         p, recipe = self.parts, chosen(values[self.parts.recipe])
         progress(0.1, desc="Loading the model")
         wish = wish_of(recipe, self.settings)
-        if wish.tab == "sample":
+        if recipe.task == "sample":
             drawing_of(recipe)  # refused before anything is changed
         name, opening, model = self.opened(recipe, wish, values, request, progress)
+        if recipe.task == "mix":
+            layers_of(styled_model(model), wish.values["layers"])  # or nothing would come of the button
         updates = opening | self.set_controls(wish, name, model, values)
-        given, ready = self.given(recipe, values)
-        drawn = (name, recipe) if wish.tab == "sample" else None
+        given, ready = self.given(recipe, wish, values)
+        drawn = (name, recipe) if recipe.task == "sample" else None
         # Folded away only where nothing is left to be said.
         unsaid = beyond(wish.beyond) if ready else ADD_VIDEO if recipe.filmed else ADD_PHOTO
         return {
@@ -147,7 +149,6 @@ class RecipeEvents:
             self.arrival.tabs: gr.Tabs(selected=wish.tab),
             p.panel: gr.Accordion(open=bool(unsaid)),
             p.status: unsaid,
-            self.arrival.landed: wish.tab,
             p.press: wish.button if ready else "",
             p.ordered: drawn,
         }
@@ -173,7 +174,7 @@ class RecipeEvents:
 
     def set_controls(self, wish: Wish, name: str, model: Model, values: Values) -> Updates:
         """The tab's model and settings."""
-        tab = self.settings[wish.tab]
+        tab = wish.settings
         updates = {tab.model: name} | tab.shown(wish.values, model)
         if tab.directions is None:
             return updates
@@ -186,7 +187,7 @@ class RecipeEvents:
         except BadRequest:  # drawn all the same, from the recipe itself
             return updates
 
-    def given(self, recipe: Recipe, values: Values) -> tuple[Updates, bool]:
+    def given(self, recipe: Recipe, wish: Wish, values: Values) -> tuple[Updates, bool]:
         """The photos and the mask in their tab, and whether everything that is needed is there.
 
         Raises:
@@ -200,8 +201,8 @@ class RecipeEvents:
             return {}, False
         photos = [read_photo(path) for path in paths]
         check_photos(recipe.record, photos)
-        if recipe.task == "interpolate":
-            return self.given_keyframes(recipe, paths), True
+        if wish.tab == "interpolate":
+            return self.given_keyframes(recipe, wish.settings, paths), True
         if recipe.task == "translate":
             return {t.translate: paths[0]}, True
         if recipe.task == "outpaint":
@@ -210,12 +211,20 @@ class RecipeEvents:
             return {t.inpaint: paths[0]}, False
         return self.given_hole(paths[0], photos[0], mask, values), True
 
-    def given_keyframes(self, recipe: Recipe, paths: Sequence[str]) -> Updates:
-        """Photos as keyframes, each in its place."""
+    def given_keyframes(self, recipe: Recipe, tab: TabSettings, paths: Sequence[str]) -> Updates:
+        """Photos as keyframes, each in its place.
+
+        Raises:
+            NoRecord: there are more or fewer photos than places.
+            BadRequest: others of the keyframes cannot be used.
+        """
+        keyframes = tab.checked("keyframes", recipe.request.get("keyframes"))
+        if keyframes.count(PHOTO) != len(paths):
+            raise NoRecord(OTHER_PHOTOS)
         photos: Photos = ()
         for path in paths:
             photos = (*photos, (free_name(Path(path).name, dict(photos)), path))
-        names, keyframes = iter(photos), recipe.request.get("keyframes", [])
+        names = iter(photos)
         text = ",".join(next(names)[0] if point == PHOTO else str(point) for point in keyframes)
         return {self.targets.walk.keyframes: text, self.targets.walk.photos: photos}
 

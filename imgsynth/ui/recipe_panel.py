@@ -119,20 +119,25 @@ def connect_recipe(
     arrival: Arrival,
     targets: Targets,
     sampling: SampleTab,
-) -> RecipeEvents:
-    """Binds the panel to the tabs; a file that is dropped anywhere on the page goes into it."""
+) -> Any:
+    """Binds the panel to the tabs; a file that is dropped anywhere on the page goes into it.
+
+    Returns the event that sets a tab to a recipe.
+    """
     e = RecipeEvents(arrival, parts, targets, SampleEvents(arrival.session, sampling.parts))
     p, models = parts, arrival.events.parts
     opened = models.opened
     working: dict[str, Any] = {"show_progress_on": [p.status], **LANE, **PRIVATE}
-    p.file.change(plain(e.read), [p.file, opened], p.shown, trigger_mode="always_last", **QUICK)
     opened.change(plain(e.offer), [p.recipe, opened], p.offered, **QUICK)
     given: set[Any] = {p.recipe, p.photos, p.mask, opened}
-    p.again.click(plain(e.again), given, [*p.made, p.status], **working)
+    remaking = p.again.click(plain(e.again), given, [*p.made, p.status], **working)
     changed = [*arrival.outputs, *targets.outputs, p.panel, p.status, p.press, p.ordered]
     directions = sampling.parts.directions
     inputs = given | {models.task, targets.hole[-1], directions.filled, directions.renamed}
     applied = p.apply.click(plain(e.apply), inputs, list(dict.fromkeys(changed)), **working)
+    # What is still being done for the file before would end up beside the recipe of this one.
+    read: dict[str, Any] = {"cancels": [applied, remaking], "trigger_mode": "always_last", **QUICK}
+    p.file.change(plain(e.read), [p.file, opened], p.shown, **read)
     applied.success(None, p.press, None, js=PRESS, **CHEAP)
     s = sampling.parts
     drawn = [*s.results, *s.picked.outputs]
@@ -142,4 +147,4 @@ def connect_recipe(
     found: dict[str, Any] = {"show_progress_on": [models.found], **LOOKING}
     looked.then(plain(arrival.look), arrival.asked, arrival.outputs, **found)
     page.load(None, None, None, js=LISTEN, **CHEAP)
-    return e
+    return applied

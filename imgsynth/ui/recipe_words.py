@@ -18,6 +18,7 @@ TITLES = {
     "sample": "Drawn by {}",
     "interpolate": "A walk through {}",
     "blend": "A blend of four pictures of {}",
+    "mix": "Styles mixed by {}",
     "translate": "Translated by {}",
     "inpaint": "Filled by {}",
     "outpaint": "Extended by {}",
@@ -31,12 +32,17 @@ NAMES = {
     "depth": "Bits of grey",
     "difference": "Difference, amplified",
     "tiles": "Side of the tiles",
+    "layers": "Layers from the source",
     "variation_seed": "Variation towards seed",
     "variation_amount": "How far",
 }
 EMPTY = (
     "Every picture, video and GIF that imgsynth writes carries the recipe that made it. "
     "Drop one here to see it and to make it again."
+)
+FOREIGN = (
+    "This file holds no recipe that can be read: drop it as imgsynth wrote it, "
+    "for some sites and apps take the recipe out."
 )
 NO_TAB = "No tab makes results of this kind, so it is made again right here."
 

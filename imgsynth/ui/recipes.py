@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
 from imgsynth.errors import BadRequest, CheckpointNotFound, NoRecord
 from imgsynth.imaging.read import Photo
-from imgsynth.imaging.record import Record
+from imgsynth.imaging.record import Record, read_record
 from imgsynth.tasks.redo import checkpoint_name, holds_latent, is_video
 from imgsynth.tasks.requests import PHOTO, SampleRequest, make_request
 from imgsynth.ui.dropped import is_token
@@ -28,9 +29,13 @@ TABS = {
     "translate": ("translate", "translate-go"),
     "inpaint": ("inpaint", "inpaint-go"),
     "outpaint": ("inpaint", "inpaint-extend-go"),
+    "blend": ("interpolate", "interpolate-blend-go"),
+    "mix": ("sample", "mixing-go"),
 }
+# A single mixture is a table of one.
+PAIRED = {"source": "sources", "destination": "destinations"}
 # They say how a result was handed out, or what the tabs do of themselves, and change no pixel.
-UNSEEN = {"seed", "columns", "crop", "depth", "video", "direction_sha256"}
+UNSEEN = {"seed", "crop", "depth", "video", "direction_sha256"}
 UNSEEN |= {"latent", "variation_seed", "variation_amount"}
 
 
@@ -93,16 +98,36 @@ class Wish:
     """What a tab has to be set to.
 
     Attributes:
-        tab: its id.
+        settings: of the tab, or of the part of it that makes such results.
         button: what to press there once it is set; "" where nothing is.
         values: checked settings by name.
         beyond: what the recipe also asks for and no control of the tab can show.
     """
 
-    tab: str
+    settings: TabSettings
     button: str
     values: dict[str, Any]
     beyond: tuple[str, ...]
+
+    @property
+    def tab(self) -> str:
+        """The tab's id."""
+        return self.settings.task
+
+
+def read_recipe(path: str) -> Recipe:
+    """The recipe in a file.
+
+    Raises:
+        NoRecord: it carries none, or one that cannot be sent to a browser: half a character, too deep lists.
+        BadImage: it is neither picture nor video.
+    """
+    record = read_record(path)
+    try:
+        orjson.dumps(record)
+    except orjson.JSONEncodeError as error:
+        raise NoRecord("The record in this file is damaged and cannot be read.") from error
+    return Recipe(path, record)
 
 
 def tab_of(recipe: Recipe) -> str | None:
@@ -121,7 +146,7 @@ def wish_of(recipe: Recipe, tabs: Mapping[str, TabSettings]) -> Wish:
     name = tab_of(recipe)
     if name is None:
         raise BadRequest("No tab makes results of this kind; make it again here instead.")
-    tab = tabs[name]
+    tab = tabs.get(recipe.task, tabs[name])
     values, beyond = usual(tab), []
     for key, value in as_settings(recipe).items():
         if key in UNSEEN or value is None or has_photos(key, value):
@@ -131,7 +156,7 @@ def wish_of(recipe: Recipe, tabs: Mapping[str, TabSettings]) -> Wish:
         except BadRequest:
             beyond.append(key)
     button = "" if recipe.filmed else TABS[recipe.task][1]
-    return Wish(name, button, values, tuple(beyond))
+    return Wish(tab, button, values, tuple(beyond))
 
 
 def has_photos(name: str, value: Any) -> bool:
@@ -142,8 +167,12 @@ def has_photos(name: str, value: Any) -> bool:
 def as_settings(recipe: Recipe) -> dict[str, Any]:
     """The request by the names of settings, with the kind of file that it was dropped as."""
     asked = recipe.request
-    if recipe.task == "sample" and "seed" in asked:
-        asked["seeds"] = [asked["seed"]]
+    if recipe.task == "sample":
+        asked.pop("columns", None)
+        asked |= {"seeds": [asked["seed"]]} if "seed" in asked else {}
+    for one, several in PAIRED.items():
+        if recipe.task == "mix" and one in asked:
+            asked[several] = [asked.pop(one)]
     if recipe.task == "interpolate" and recipe.suffix in (".mp4", ".webm", ".webp", ".gif"):
         asked["format"] = recipe.suffix.removeprefix(".")
     return asked
@@ -163,8 +192,7 @@ def drawing_of(recipe: Recipe) -> SampleRequest:
         BadRequest: the record asks for what cannot be drawn.
     """
     asked = as_settings(recipe)
-    for name in ("seed", "columns"):
-        asked.pop(name, None)
+    asked.pop("seed", None)
     return make_request(SampleRequest, **asked)
 
 

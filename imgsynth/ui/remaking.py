@@ -21,6 +21,8 @@ from imgsynth.ui.settings import Updates
 SAME = "Made again: every pixel is that of the file you dropped."
 DIFFERENT = "Made again, but its pixels are not all those of the file you dropped."
 MADE = "Made again."
+# What a record is written into; Gradio would read a file of another name by that name.
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 
 def remade(model: Model, recipe: Recipe, paths: Sequence[str], mask: str | None) -> str:
@@ -35,15 +37,12 @@ def remade(model: Model, recipe: Recipe, paths: Sequence[str], mask: str | None)
     return save_result(redo(model, recipe.record, Inputs(photos, hole)), recipe.suffix)
 
 
-def is_picture(path: str) -> bool:
-    return Path(path).suffix.lower() not in (".json", "")
-
-
 def seen(image: Any, video: Any, path: str) -> Updates:
     """A file in the one of two components that can show it."""
     if is_film(path):
         return {image: gr.Image(value=None, visible=False), video: gr.Video(path, visible=True)}
-    shown = gr.Image(path, visible=True) if is_picture(path) else gr.Image(value=None, visible=False)
+    is_picture = Path(path).suffix.lower() in PICTURES
+    shown = gr.Image(path, visible=True) if is_picture else gr.Image(value=None, visible=False)
     return {image: shown, video: gr.Video(value=None, visible=False)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import html
 import inspect
 import logging
 import os
@@ -136,8 +137,12 @@ def literal(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", text)
 
 
-def plain(function: Function) -> Function:
-    """Errors of an event as toasts and API messages: ours with their sentence, others without details."""
+def plain(function: Function, on_page: bool = True) -> Function:
+    """Errors of an event as toasts and API messages: ours with their sentence, others without details.
+
+    Args:
+        on_page: whether a toast tells them, which shows HTML; API clients get them letter by letter.
+    """
     if inspect.isgeneratorfunction(function):
 
         @functools.wraps(function)
@@ -145,7 +150,7 @@ def plain(function: Function) -> Function:
             try:
                 yield from function(*args, **kwargs)
             except Exception as error:
-                raise as_toast(error) from error
+                raise as_toast(error, on_page) from error
 
         return generator  # type: ignore[return-value]
 
@@ -154,16 +159,17 @@ def plain(function: Function) -> Function:
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            raise as_toast(error) from error
+            raise as_toast(error, on_page) from error
 
     return call  # type: ignore[return-value]
 
 
-def as_toast(error: Exception) -> gr.Error:
+def as_toast(error: Exception, on_page: bool) -> gr.Error:
     if isinstance(error, gr.Error):
         return error
     if isinstance(error, ImgsynthError):
-        return gr.Error(str(error), title="Not done", duration=12, print_exception=False)
+        told = html.escape(str(error), quote=False) if on_page else str(error)
+        return gr.Error(told, title="Not done", duration=12, print_exception=False)
     log.exception("An event failed", exc_info=error)
     return gr.Error(
         "Something went wrong on our side; nothing of yours was lost, so try again.", title="Not done"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote, unquote
 
 import gradio as gr
@@ -16,42 +16,21 @@ import gradio as gr
 from imgsynth.errors import BadRequest
 from imgsynth.families import Model
 from imgsynth.tasks.requests import (
-    InpaintRequest,
-    InterpolateRequest,
-    OutpaintRequest,
     Request,
-    SampleRequest,
-    TranslateRequest,
     make_request,
     parse_keyframes,
     parse_seeds,
     show_seeds,
 )
-from imgsynth.ui.classes import fitting_classes
 from imgsynth.ui.directions import DirectionsPanel, Filled, filled_of
-from imgsynth.ui.inpaint_tab import InpaintTab
 from imgsynth.ui.latents import number_of
 from imgsynth.ui.named_sliders import REACH, spoken
-from imgsynth.ui.noise import LABELS, USUAL, fitting_noise
-from imgsynth.ui.outpaint_panel import SIDES
-from imgsynth.ui.sample_tab import SampleTab
-from imgsynth.ui.translate_tab import TranslateTab
-from imgsynth.ui.walk_controls import WalkControls
+from imgsynth.ui.noise import USUAL
 
 Updates = dict[Any, Any]
 Values = Mapping[Any, Any]
 
 DIRECTIONS = "directions"
-
-
-class WalkSettings(InterpolateRequest):
-    """What the Interpolate tab asks for: a walk, and the kind of file it becomes."""
-
-    format: Literal["mp4", "webm", "webp", "gif", "zip"] = "mp4"
-
-
-class InpaintSettings(InpaintRequest, OutpaintRequest):
-    """What the Inpaint tab asks for: a fill, or pixels to add."""
 
 
 def as_it_is(value: Any) -> Any:
@@ -146,22 +125,6 @@ class Setting:
         return {} if value is None else {self.control: self.stand_in(value)}
 
 
-def class_setting(control: gr.Dropdown, all_in_turn: bool) -> Setting:
-    return Setting(
-        "label",
-        control,
-        CLASS,
-        lambda model, label: fitting_classes(model, label, all_in_turn),
-        lambda label: gr.Dropdown([(str(label), label)], value=label),
-    )
-
-
-def noise_setting(control: gr.Radio) -> Setting:
-    return Setting(
-        "noise", control, NOISE, fitting_noise, lambda kind: gr.Radio([(LABELS[kind], kind)], value=kind)
-    )
-
-
 @dataclass(frozen=True)
 class TabSettings:
     """The settings of one tab.
@@ -169,6 +132,7 @@ class TabSettings:
     Attributes:
         task: the tab's id.
         request: checks values by name.
+        part: the folded part of the tab that they belong to, where it is not the whole tab.
         model: the tab's picker.
         settings: all but the model and the directions.
         least: what `request` cannot do without, so that one value can be checked alone.
@@ -181,6 +145,7 @@ class TabSettings:
     settings: tuple[Setting, ...]
     least: dict[str, Any] = field(default_factory=dict)
     directions: DirectionsPanel | None = None
+    part: gr.Accordion | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -198,7 +163,8 @@ class TabSettings:
     def outputs(self) -> list[Any]:
         """Every component that `shown` may change."""
         moves = [] if self.directions is None else self.directions.outputs
-        return [self.model, *(s.control for s in self.settings), *moves]
+        parts = [] if self.part is None else [self.part]
+        return [self.model, *(s.control for s in self.settings), *moves, *parts]
 
     def spelling(self, name: str) -> Spelling:
         return next((s.spelling for s in self.settings if s.name == name), MOVES)
@@ -238,7 +204,7 @@ class TabSettings:
             model: what the tab has chosen, whose classes are then listed. Directions, which have to be
                 computed, are left to `fit_directions`.
         """
-        updates: Updates = {}
+        updates: Updates = {} if self.part is None else {self.part: gr.Accordion(open=True, visible=True)}
         for setting in self.settings:
             updates |= setting.shown(wanted, model)
         return updates
@@ -313,40 +279,3 @@ def labelled(panel: DirectionsPanel, filled: Filled, amounts: Updates) -> Update
         for name, slider in named.items()
         if slider in grouped
     }
-
-
-def page_settings(
-    sampling: SampleTab, walking: WalkControls, translating: TranslateTab, inpainting: InpaintTab
-) -> dict[str, TabSettings]:
-    """The settings of the four tabs, by the tabs' ids."""
-    parts = sampling.parts
-    drawn = (
-        Setting("seeds", parts.seeds, SEEDS),
-        Setting("psi", parts.psi),
-        class_setting(parts.label, all_in_turn=True),
-        noise_setting(parts.noise),
-    )
-    walked = (
-        Setting("keyframes", walking.keyframes, KEYFRAMES),
-        Setting("frames", walking.frames, WHOLE),
-        Setting("path", walking.path),
-        Setting("easing", walking.easing),
-        Setting("loop", walking.loop),
-        Setting("fps", walking.fps, WHOLE),
-        Setting("psi", walking.psi),
-        Setting("format", walking.kind),
-        class_setting(walking.label, all_in_turn=False),
-    )
-    sides = zip(SIDES, inpainting.sides, strict=True)
-    filled = tuple(
-        Setting(name, control, WHOLE)
-        for name, control in (*zip(("grow", "feather"), inpainting.edge, strict=True), *sides)
-    )
-    strength = (Setting("strength", translating.strength),)
-    tabs = (
-        TabSettings("sample", SampleRequest, parts.model, drawn, {"seeds": [0]}, parts.directions),
-        TabSettings("interpolate", WalkSettings, walking.model, walked, {"keyframes": [0, 1]}),
-        TabSettings("translate", TranslateRequest, translating.model, strength),
-        TabSettings("inpaint", InpaintSettings, inpainting.model, filled),
-    )
-    return {tab.task: tab for tab in tabs}

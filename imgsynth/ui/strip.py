@@ -12,12 +12,12 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from imgsynth.errors import ImgsynthError
+from imgsynth.errors import BadRequest, ImgsynthError
 from imgsynth.families import Autoencoder, Codec, Model
 from imgsynth.tasks.keyframes import keyframe_pictures
 from imgsynth.ui.classes import chosen_label
 from imgsynth.ui.keyframes import Photos, Point, asked_of, parts_of, points_of, psi_of, text_of, with_photos
-from imgsynth.ui.session import CHEAP, QUICK, Session, new_folder, plain
+from imgsynth.ui.session import CHEAP, QUICK, Session, literal, new_folder, plain
 from imgsynth.ui.uploads import FileInput
 from imgsynth.ui.walk_controls import Updates, Values, WalkControls
 
@@ -25,6 +25,7 @@ SIDE = 160
 NONE_YET = "No keyframes yet: type seeds, or add pictures from Sample."
 NO_PHOTOS_YET = "No keyframes yet: add two photos or more."
 ONE_MORE = "A walk needs one more keyframe."
+BEHIND = "The strip does not show the keyframes in the field yet: wait until it does, or correct the field."
 NO_PHOTOS_TAKEN = "This model takes no photos as keyframes: type seeds, or find a photo in Sample first."
 
 
@@ -35,11 +36,13 @@ class Strip:
     Attributes:
         drawn_with: all that their pictures depend on besides themselves.
         thumbnails: a file for each of the points.
+        text: the field that they were read from.
     """
 
     drawn_with: tuple[Any, ...] = ()
     points: tuple[Point, ...] = ()
     thumbnails: tuple[str, ...] = ()
+    text: str = ""
 
     def known(self, drawn_with: tuple[Any, ...]) -> dict[Point, str]:
         """Thumbnails that would be drawn the same again."""
@@ -49,7 +52,8 @@ class Strip:
     def taking(self, order: Sequence[int]) -> Strip:
         """Some of the keyframes, in another order."""
         points = tuple(self.points[index] for index in order)
-        return replace(self, points=points, thumbnails=tuple(self.thumbnails[index] for index in order))
+        thumbnails = tuple(self.thumbnails[index] for index in order)
+        return replace(self, points=points, thumbnails=thumbnails, text=text_of(points))
 
 
 @dataclass(frozen=True)
@@ -148,34 +152,51 @@ class StripEvents:
             label, psi = chosen_label(model, values[c.label]), psi_of(model, values[c.psi])
             drawn = drawn_strip(model, points, strip, (values[c.model], label, psi))
         except ImgsynthError as error:
-            return {p.note: gr.Markdown(str(error), visible=True)}
+            return {p.note: gr.Markdown(literal(str(error)), visible=True)}
         named = {name for name, _ in values[c.photos]} & set(parts_of(values[c.keyframes]))
         left_out = bool(named) and not isinstance(model, Autoencoder)
         seeds = gr.Button(visible=not isinstance(model, Codec))
+        drawn = replace(drawn, text=values[c.keyframes])
         return p.show(drawn, values[p.chosen], note_on(model, points, left_out)) | {p.add: seeds}
 
     def choose(self, strip: Strip, event: gr.SelectData) -> Updates:
         """A click on a keyframe; on one that has gone meanwhile, none."""
         count = len(strip.points)
-        return self.panel.choose(event.index if event.index < count else None, count)
+        return self.panel.choose(event.index if 0 <= event.index < count else None, count)
 
-    def move(self, strip: Strip, chosen: int | None, by: int) -> Updates:
-        """The chosen keyframe one place on; the field follows."""
+    def move(self, strip: Strip, chosen: int | None, text: str, by: int) -> Updates:
+        """The chosen keyframe one place on; the field follows.
+
+        Raises:
+            BadRequest: the field holds other keyframes than those that are seen.
+        """
+        check_in_step(strip, text)
         if chosen is None or not 0 <= chosen + by < len(strip.points):
             return {self.panel.chosen: gr.skip()}
         order = list(range(len(strip.points)))
         order.insert(chosen + by, order.pop(chosen))
         return self.arranged(strip.taking(order), chosen + by)
 
-    def remove(self, strip: Strip, chosen: int | None) -> Updates:
-        """Without the chosen keyframe; its neighbour is the chosen one then."""
+    def remove(self, strip: Strip, chosen: int | None, text: str) -> Updates:
+        """Without the chosen keyframe; its neighbour is the chosen one then.
+
+        Raises:
+            BadRequest: the field holds other keyframes than those that are seen.
+        """
+        check_in_step(strip, text)
         if chosen is None or chosen >= len(strip.points):
             return {self.panel.chosen: gr.skip()}
         left = strip.taking([index for index in range(len(strip.points)) if index != chosen])
         return self.arranged(left, min(chosen, len(left.points) - 1) if left.points else None)
 
     def arranged(self, strip: Strip, chosen: int | None) -> Updates:
-        return self.panel.show(strip, chosen) | {self.controls.keyframes: text_of(strip.points)}
+        return self.panel.show(strip, chosen) | {self.controls.keyframes: strip.text}
+
+
+def check_in_step(strip: Strip, text: str) -> None:
+    """Refuses to write over keyframes that were typed and are not seen yet, or cannot be read."""
+    if text != strip.text:
+        raise BadRequest(BEHIND)
 
 
 def drawn_strip(model: Model, points: tuple[Point, ...], before: Strip, common: tuple[Any, ...]) -> Strip:
@@ -227,13 +248,13 @@ def add_photos(text: str, photos: Photos, paths: list[str] | None) -> tuple[str,
 def connect_strip(events: StripEvents, upload: FileInput) -> None:
     """What is clicked, moved, removed and added; the field is changed, and the strip follows it."""
     c, p = events.controls, events.panel
-    chosen = [p.chosen, p.earlier, p.later, p.remove]
+    seen, chosen = [p.strip, p.chosen, c.keyframes], [p.chosen, p.earlier, p.later, p.remove]
     p.gallery.select(plain(events.choose), p.strip, chosen, **QUICK)
     arranged = [*p.outputs, c.keyframes]
     for button, by in ((p.earlier, -1), (p.later, 1)):
         moved = functools.partial(events.move, by=by)
-        button.click(plain(moved), [p.strip, p.chosen], arranged, **QUICK)
-    p.remove.click(plain(events.remove), [p.strip, p.chosen], arranged, **QUICK)
+        button.click(plain(moved), seen, arranged, **QUICK)
+    p.remove.click(plain(events.remove), seen, arranged, **QUICK)
     p.add.click(add_random, c.keyframes, c.keyframes, **CHEAP)
     added = [c.keyframes, c.photos, upload]
     upload.upload(plain(add_photos), added, added, **QUICK)
