@@ -138,7 +138,8 @@ class RecipeEvents:
         name, opening, model = self.opened(recipe, wish, values, request, progress)
         if recipe.task == "mix":
             layers_of(styled_model(model), wish.values["layers"])  # or nothing would come of the button
-        updates = opening | self.set_controls(wish, name, model, values)
+        # A picker that has just been given the model must keep its new choices.
+        updates = self.set_controls(wish, name, model, values) | opening
         given, ready = self.given(recipe, wish, values)
         drawn = (name, recipe) if recipe.task == "sample" else None
         # Folded away only where nothing is left to be said.
