@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from builders import drawn, model_of, randomised
 from imgsynth.architectures import registry
 from imgsynth.architectures.registry import architectures, open_state_dict
 from imgsynth.checkpoints.catalog import load_catalog
 
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
 
 
@@ -45,12 +48,34 @@ def test_what_a_space_loads_beforehand_is_what_the_catalog_opens() -> None:
         assert (repo, file, revision[0] if revision else None) in known
 
 
-def worked_example() -> dict[str, Any]:
-    section = README.partition("### Add your own architecture")[2]
-    code = section.partition("```python\n")[2].partition("```")[0]
+def example_below(heading: str) -> dict[str, Any]:
+    """What the names of the first Python example below a heading stand for, once it has run."""
+    code = README.partition(heading)[2].partition("```python\n")[2].partition("```")[0]
     names: dict[str, Any] = {"__name__": "worked_example"}
     exec(compile(code, "README.md", "exec"), names)
     return names
+
+
+def worked_example() -> dict[str, Any]:
+    return example_below("### Add your own architecture")
+
+
+@pytest.mark.skipif(
+    "IMGSYNTH_WEIGHTS" in os.environ, reason="IMGSYNTH_WEIGHTS names other weights than those that ship"
+)
+def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IMGSYNTH_DEVICE", "cpu")
+    with Image.open(EXAMPLES / "china.jpg") as photo:
+        photo.resize((120, 80)).save("holiday.jpg")
+        photo.crop((0, 0, 64, 64)).save("face.png")
+    names = example_below("## Python\n")
+    assert [picture.size for picture in names["pictures"]] == [(128, 128)] * 16
+    assert len(list(names["frames"])) == len(list(names["walk"])) == 60
+    with Image.open("painted.png") as painted, Image.open("wider.png") as wider:
+        assert painted.size == (120, 80) and wider.size == (240, 80)
+    with Image.open("blends.png") as blends:
+        assert blends.width == blends.height > 7 * 128
 
 
 @pytest.mark.parametrize(
