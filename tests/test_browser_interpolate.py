@@ -69,6 +69,7 @@ def test_keyframes_are_arranged_scrubbed_and_filmed(visit: Visit) -> None:
     thumbnails = page.locator(f"{STRIP} .thumbnail-item")
     thumbnails.nth(0).focus()
     page.keyboard.press("Enter")
+    api.expect(page.locator("#interpolate-later")).to_be_enabled()
     page.locator("#interpolate-later").press("Enter")
     field_shows(page, "2,1,3")
     strip_shows(page, ["2", "1", "3"])

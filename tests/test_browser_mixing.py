@@ -95,12 +95,20 @@ def unfold(page: Page, part: str) -> None:
     page.locator(f"{part} > button").first.click()
 
 
+def set_seeds(page: Page, sources: str, destinations: str) -> None:
+    """A part's controls are made when it is unfolded; what is typed into them in that moment is lost."""
+    for name, usual, seeds in (("sources", "0-2", sources), ("destinations", "10-14", destinations)):
+        field = page.locator(f"#mixing-{name} input, #mixing-{name} textarea").first
+        api.expect(field).to_have_value(usual)
+        field.fill(seeds)
+        api.expect(field).to_have_value(seeds)
+
+
 def test_seeds_are_mixed_into_a_table(visit_model: Any) -> None:
     page = visit_model("styles")
     api.expect(page.locator("#sample-mixing")).to_be_visible()
     unfold(page, "#sample-mixing")
-    page.locator("#mixing-sources input, #mixing-sources textarea").first.fill("1,2")
-    page.locator("#mixing-destinations input, #mixing-destinations textarea").first.fill("7-9")
+    set_seeds(page, "1,2", "7-9")
     page.locator("#mixing-go").click()
     api.expect(page.locator("#mixing-status")).to_contain_text("2×3 mixtures · coarse")
     table = read_record(fetched(page, sources(page, "#mixing-table")[0]))
