@@ -72,11 +72,18 @@ def upload(page: Page, selector: str, path: Path) -> None:
 
 
 def set_number(page: Page, label: str, value: int) -> None:
+    """Controls are made when their part is first shown; a value given in that moment is lost, and given again."""
     box = page.get_by_label(f"number input for {label}", exact=True)
-    box.fill(str(value))
-    box.press("Enter")
-    box.press("Tab")
-    api.expect(page.get_by_label(f"range slider for {label}", exact=True)).to_have_value(str(value))
+    slider = page.get_by_label(f"range slider for {label}", exact=True)
+
+    def holds() -> bool:
+        box.fill(str(value))
+        box.press("Enter")
+        box.press("Tab")
+        page.wait_for_timeout(250)
+        return slider.input_value() == str(value)
+
+    wait_until(page, holds)
 
 
 def toast(page: Page) -> str:
