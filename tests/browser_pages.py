@@ -72,7 +72,7 @@ def upload(page: Page, selector: str, path: Path) -> None:
 
 
 def set_number(page: Page, label: str, value: int) -> None:
-    """Controls are made when their part is first shown; a value given in that moment is lost, and given again."""
+    """Controls are made when their part is first shown; what is given in that moment is lost, so again."""
     box = page.get_by_label(f"number input for {label}", exact=True)
     slider = page.get_by_label(f"range slider for {label}", exact=True)
 

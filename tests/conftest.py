@@ -20,7 +20,7 @@ from hub_client import lead_client  # noqa: E402, it imports cli_runs
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of several workers one has all browsers, which would slow each other down; any other file stays whole."""
+    """Of several workers one has all browsers, which would slow each other down; other files stay whole."""
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
             group = "browser" if item.get_closest_marker("browser") else item.path.name
