@@ -19,14 +19,6 @@ from cli_runs import IDS, Ran, Run  # noqa: E402, only now will its asserts expl
 from hub_client import lead_client  # noqa: E402, it imports cli_runs
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of several workers one has all browsers, which would slow each other down; other files stay whole."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            group = "browser" if item.get_closest_marker("browser") else item.path.name
-            item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def tiny_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Files of tiny random networks, one of each architecture, by its name; pictures have 32×32 pixels."""
