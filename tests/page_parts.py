@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import numpy as np
+from PIL import Image
 
 from imgsynth.runtime.opening import Runtime
+from imgsynth.tasks.requests import SampleRequest
+from imgsynth.tasks.sample import sample
 from imgsynth.ui.arrival import Arrival
 from imgsynth.ui.inpaint_tab import InpaintTab, make_inpaint_tab
 from imgsynth.ui.interpolate_tab import InterpolateTab, make_interpolate_tab
@@ -19,7 +24,7 @@ from imgsynth.ui.recipe_panel import make_recipe_panel
 from imgsynth.ui.recipe_parts import Targets
 from imgsynth.ui.sample_events import SampleEvents
 from imgsynth.ui.sample_tab import SampleTab, make_sample_tab
-from imgsynth.ui.session import Session
+from imgsynth.ui.session import Session, save
 from imgsynth.ui.settings import TabSettings
 from imgsynth.ui.tab_settings import page_settings
 from imgsynth.ui.translate_tab import TranslateTab, make_translate_tab
@@ -115,3 +120,21 @@ class Visitor:
     def set_to(self, tab: str) -> dict[str, Any]:
         """What the tab's controls ask for now."""
         return self.page.settings[tab].asked(self.values)
+
+
+def drawn_by(visit: Visitor, name: str, **request: Any) -> str:
+    """One sample as a file."""
+    return save(next(sample(visit.page.session.model(name), SampleRequest(**request))))
+
+
+def values_of(path: str | Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def strange(tmp_path: Path, **changes: Any) -> Path:
+    """A record that a stranger wrote."""
+    record = {"imgsynth": "1.0.0", "task": "sample", "request": {"seed": 7}, "checkpoint": {"id": "tiny-gan"}}
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(record | changes))
+    return path

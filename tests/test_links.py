@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,7 +14,9 @@ from imgsynth.errors import BadRequest
 from imgsynth.ui import arrival as arrivals
 from imgsynth.ui import links
 from imgsynth.ui.links import FILE_LEFT_OUT, LONGEST, MODELS, query_of, read_link
-from page_parts import PageParts, build_parts, value_of, visitor
+from page_parts import PageParts, value_of, visitor
+
+pytest_plugins = ["page_fixtures"]
 
 LINKS = {
     "sample": "?tab=sample&model=tiny-gan&seeds=0-3,99&psi=0.7&label=3",
@@ -26,17 +27,6 @@ LINKS = {
     "translate": "?tab=translate&model=tiny-cyclegan&strength=0.35",
     "inpaint": "?tab=inpaint&model=tiny-lama&grow=7&feather=0&left=16&top=0&right=64&bottom=0",
 }
-
-
-@pytest.fixture(scope="module")
-def built() -> PageParts:
-    return build_parts()
-
-
-@pytest.fixture
-def page(built: PageParts, tiny_catalog: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PageParts:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    return built
 
 
 @pytest.fixture

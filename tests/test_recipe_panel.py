@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app_server import assert_plain
 from builders import pixels, png, save, tiny_dcgan
 from imgsynth.errors import BadImage, BadMask, BadRequest, CheckpointNotFound, ImgsynthError
 from imgsynth.imaging.clips import read_clip
@@ -35,38 +33,15 @@ from imgsynth.tasks.translate import translate
 from imgsynth.tasks.translate_video import translate_video
 from imgsynth.ui import recipe_events
 from imgsynth.ui import session as sessions
-from imgsynth.ui.facts import note_card
 from imgsynth.ui.inpaint_tab import make_fill
 from imgsynth.ui.links import MODELS
 from imgsynth.ui.recipe_events import ADD_PHOTO, ADD_VIDEO
-from imgsynth.ui.recipe_words import FOREIGN
 from imgsynth.ui.remaking import DIFFERENT, SAME
-from page_parts import PageParts, Visitor, build_parts, value_of, visitor
+from page_parts import Visitor, drawn_by, strange, value_of, values_of, visitor
+
+pytest_plugins = ["page_fixtures"]
 
 Updates = dict[Any, Any]
-
-
-@pytest.fixture(scope="module")
-def built() -> PageParts:
-    return build_parts()
-
-
-@pytest.fixture
-def page(built: PageParts, tiny_catalog: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PageParts:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    return built
-
-
-@pytest.fixture
-def visit(page: PageParts) -> Visitor:
-    return Visitor(page)
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    path = tmp_path / "scene.png"
-    path.write_bytes(png(pixels(48, 64)))
-    return path
 
 
 @pytest.fixture
@@ -76,16 +51,6 @@ def mask(tmp_path: Path) -> Path:
     path = tmp_path / "mask.png"
     path.write_bytes(png(drawn))
     return path
-
-
-def drawn_by(visit: Visitor, name: str, **request: Any) -> str:
-    """One sample as a file."""
-    return sessions.save(next(sample(visit.page.session.model(name), SampleRequest(**request))))
-
-
-def values_of(path: str | Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
 
 
 def shown(visit: Visitor) -> tuple[Any, ...]:
@@ -112,23 +77,6 @@ def test_a_recipe_is_told_before_anything_is_changed(visit: Visitor) -> None:
     assert set(updates) <= set(p.shown)
 
 
-def test_a_file_from_elsewhere_is_told_kindly(visit: Visitor, photo: Path) -> None:
-    visit.drop(drawn_by(visit, "tiny-gan", seeds=[1]))
-    updates, p = visit.drop(photo), visit.parts
-    assert updates[p.card] == note_card(FOREIGN)
-    assert_plain(FOREIGN)
-    assert updates[p.recipe] is None
-    assert all(not updates[part].get("visible") for part in (p.apply, p.again, p.lead, p.needed))
-
-
-@pytest.mark.parametrize("content", [b"", b"Dear diary", b'{"imgsynth": "1.0.0"}', b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_picture_is_told(visit: Visitor, tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "notes.png").write_bytes(content)
-    updates = visit.drop(tmp_path / "notes.png")
-    assert updates[visit.parts.card].startswith('<div class="facts empty"><p>')
-    assert str(tmp_path) not in updates[visit.parts.card]
-
-
 def test_nothing_is_left_of_a_file_that_is_taken_away(visit: Visitor) -> None:
     visit.drop(drawn_by(visit, "tiny-gan", seeds=[1]))
     updates = visit.drop(None)
@@ -136,73 +84,6 @@ def test_nothing_is_left_of_a_file_that_is_taken_away(visit: Visitor) -> None:
     assert updates[visit.parts.raw] is None
     with pytest.raises(BadRequest, match="no recipe yet"):
         visit.apply()
-
-
-def strange(tmp_path: Path, **changes: Any) -> Path:
-    """A record that a stranger wrote."""
-    record = {"imgsynth": "1.0.0", "task": "sample", "request": {"seed": 7}, "checkpoint": {"id": "tiny-gan"}}
-    path = tmp_path / "record.json"
-    path.write_text(json.dumps(record | changes))
-    return path
-
-
-STRANGE: dict[str, dict[str, Any]] = {
-    "markup": {"request": {"<b>seed</b>": "<script>alert(1)</script>"}, "checkpoint": {"id": "<img src=x>"}},
-    "no request": {"request": None},
-    "no checkpoint": {"checkpoint": None},
-    "an endless list": {"request": {"seeds": list(range(5000))}},
-    "another task": {"task": "<i>dream</i>"},
-    "bad values": {"request": {"seed": "seven", "psi": [], "directions": 3}},
-    "a path": {"checkpoint": {"id": "/etc/passwd", "source": "bundled"}},
-    "a token": {"checkpoint": {"id": "upload-" + "0" * 32}},
-    "photos of no kind": {"input_sha256": "many", "task": "translate"},
-}
-
-
-@pytest.mark.parametrize("case", STRANGE)
-def test_records_of_strangers_break_nothing(visit: Visitor, tmp_path: Path, case: str) -> None:
-    updates = visit.drop(strange(tmp_path, **STRANGE[case]))
-    card = updates[visit.parts.card] + updates[visit.parts.note].replace("\\<", "")
-    assert not any(tag in card for tag in ("<script", "<img", "<b>", "<i>"))
-    assert "passwd is" not in card
-    for press in (visit.apply, visit.again):
-        with pytest.raises(ImgsynthError) as refused:
-            press()
-        assert_plain(str(refused.value))
-
-
-UNSENDABLE: dict[str, Any] = {"half a character": "\ud800", "endless digits": 10**30, "too deep": None}
-
-
-@pytest.mark.parametrize("case", UNSENDABLE)
-def test_what_no_browser_can_be_sent_is_no_recipe(visit: Visitor, tmp_path: Path, case: str) -> None:
-    value = UNSENDABLE[case]
-    for _ in range(0 if value else 300):
-        value = [value]
-    updates, p = visit.drop(strange(tmp_path, request={"seed": value})), visit.parts
-    assert (updates[p.card], updates[p.recipe], updates[p.raw]) == (note_card(FOREIGN), None, None)
-
-
-@pytest.mark.parametrize("keyframes", [["photo", "photo"], ["photo", "<b>", 5], "photo", 7])
-def test_keyframes_of_strangers_are_checked(
-    visit: Visitor, photo: Path, tmp_path: Path, keyframes: Any
-) -> None:
-    request, used = {"keyframes": keyframes}, [read_photo(photo).sha256]
-    made_by = {"id": "tiny-vae"}
-    visit.drop(strange(tmp_path, task="interpolate", request=request, input_sha256=used, checkpoint=made_by))
-    visit.give(photo)
-    with pytest.raises(ImgsynthError) as refused:
-        visit.apply()
-    assert_plain(str(refused.value))
-
-
-def test_a_file_is_shown_only_as_what_imgsynth_writes(visit: Visitor, tmp_path: Path) -> None:
-    made = drawn_by(visit, "tiny-gan", seeds=[1])
-    for name in ("drawn.svg", "drawn", "drawn.html"):
-        updates = visit.drop(shutil.copy(made, tmp_path / name))
-        assert updates[visit.parts.recipe] is not None
-        assert value_of(updates[visit.parts.image]) is None
-    assert value_of(visit.drop(made)[visit.parts.image]) == made
 
 
 # --- Sample ---

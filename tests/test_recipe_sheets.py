@@ -24,18 +24,9 @@ from imgsynth.ui.mixing_panel import MixingControls, make_mixing
 from imgsynth.ui.recipe_events import ADD_PHOTO
 from imgsynth.ui.remaking import SAME
 from latent_models import STYLEGAN1
-from page_parts import PageParts, Visitor, build_parts, value_of, visitor
+from page_parts import Visitor, value_of, values_of, visitor
 
-
-@pytest.fixture(scope="module")
-def built() -> PageParts:
-    return build_parts()
-
-
-@pytest.fixture
-def visit(built: PageParts, tiny_catalog: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Visitor:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    return Visitor(built)
+pytest_plugins = ["page_fixtures"]
 
 
 def opened(visit: Visitor, network: Any, path: Path) -> str:
@@ -49,11 +40,6 @@ def opened(visit: Visitor, network: Any, path: Path) -> str:
 @pytest.fixture
 def styles(visit: Visitor, tmp_path: Path) -> str:
     return opened(visit, randomised(StyleGAN1Generator(**STYLEGAN1), 2), tmp_path / "styles.safetensors")
-
-
-def values_of(path: str | Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
 
 
 def assert_made_again(visit: Visitor, made: str) -> None:
