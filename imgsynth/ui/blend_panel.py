@@ -15,6 +15,7 @@ from imgsynth.tasks.requests import PHOTO, BlendRequest, make_request
 from imgsynth.ui.classes import chosen_label
 from imgsynth.ui.keyframes import keyframes_of, psi_of
 from imgsynth.ui.session import CHEAP, LANE, PRIVATE, Session, literal, plain, save, still_wanted
+from imgsynth.ui.viewers import picture_to_come
 from imgsynth.ui.walk_controls import Updates, Values, WalkControls
 
 CORNERS = 4
@@ -56,16 +57,7 @@ def make_blend_panel() -> BlendPanel:
         with gr.Row():
             go = gr.Button("Blend", elem_id="interpolate-blend-go", scale=3)
             cancel = gr.Button("Cancel", elem_id="interpolate-blend-cancel", scale=1)
-        image = gr.Image(
-            label="Mixtures",
-            show_label=False,
-            visible=False,
-            interactive=False,
-            format="png",
-            height=560,
-            buttons=["fullscreen"],
-            elem_id="interpolate-blend-image",
-        )
+        image = picture_to_come("Mixtures", "interpolate-blend-image", height=560)
         status = gr.Markdown(elem_classes="status", elem_id="interpolate-blend-status")
         download = gr.DownloadButton("Download PNG", visible=False, elem_id="interpolate-blend-download")
     return BlendPanel(part, columns, rows, go, cancel, image, status, download)

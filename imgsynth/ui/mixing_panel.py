@@ -31,6 +31,7 @@ from imgsynth.ui.session import (
     wanted,
 )
 from imgsynth.ui.shown import GONE, noises
+from imgsynth.ui.viewers import picture_to_come
 
 Updates = dict[Any, Any]
 Values = Mapping[Any, Any]
@@ -103,15 +104,7 @@ def make_mixing_panel() -> MixingPanel:
         with gr.Row():
             go = gr.Button("Mix", elem_id="mixing-go", scale=3)
             cancel = gr.Button("Cancel", elem_id="mixing-cancel", scale=1)
-        table = gr.Image(
-            label="Mixtures",
-            show_label=False,
-            visible=False,
-            interactive=False,
-            format="png",
-            buttons=["fullscreen"],
-            elem_id="mixing-table",
-        )
+        table = picture_to_come("Mixtures", "mixing-table")
         status = gr.Markdown(elem_classes="status", elem_id="mixing-status")
         with gr.Row(visible=False) as files:
             download = gr.DownloadButton("Download as one picture", elem_id="mixing-download", min_width=140)

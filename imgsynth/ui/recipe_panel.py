@@ -16,6 +16,7 @@ from imgsynth.ui.sample_events import SampleEvents
 from imgsynth.ui.sample_tab import SampleTab, shown_on
 from imgsynth.ui.session import CHEAP, LANE, PRIVATE, QUICK, plain
 from imgsynth.ui.uploads import FileInput
+from imgsynth.ui.viewers import film_to_come, picture_to_come
 
 TITLE = "Open a recipe"
 SCRIPT = Path(__file__).with_name("recipe.js").read_text("utf-8")
@@ -42,25 +43,8 @@ def make_recipe_panel() -> RecipeParts:
 def make_dropped() -> tuple[FileInput, gr.Image, gr.Video]:
     """Where a file is dropped, and what it looks like."""
     file = FileInput(label="A picture, video or GIF made by imgsynth", height=120, elem_id="recipe-file")
-    image = gr.Image(
-        label="The file",
-        show_label=False,
-        height=240,
-        visible=False,
-        interactive=False,
-        buttons=[],
-        elem_id="recipe-image",
-    )
-    video = gr.Video(
-        label="The file",
-        show_label=False,
-        height=240,
-        visible=False,
-        interactive=False,
-        autoplay=True,
-        loop=True,
-        elem_id="recipe-video",
-    )
+    image = picture_to_come("The file", "recipe-image", height=240, fullscreen=False)
+    video = film_to_come("The file", "recipe-video", height=240)
     return file, image, video
 
 
@@ -90,26 +74,8 @@ def make_given() -> tuple[gr.Row, FileInput, FileInput]:
 
 def make_made() -> tuple[gr.Image, gr.Video, gr.DownloadButton]:
     """What was made again."""
-    image = gr.Image(
-        label="Made again",
-        show_label=False,
-        height=360,
-        visible=False,
-        interactive=False,
-        format="png",
-        buttons=["fullscreen"],
-        elem_id="recipe-made",
-    )
-    video = gr.Video(
-        label="Made again",
-        show_label=False,
-        height=360,
-        visible=False,
-        interactive=False,
-        autoplay=True,
-        loop=True,
-        elem_id="recipe-made-video",
-    )
+    image = picture_to_come("Made again", "recipe-made", height=360)
+    video = film_to_come("Made again", "recipe-made-video", height=360)
     return image, video, gr.DownloadButton("Download", visible=False, elem_id="recipe-download")
 
 

@@ -19,6 +19,7 @@ from imgsynth.ui.classes import chosen_label
 from imgsynth.ui.keyframes import Photos, Point, asked_of, parts_of, points_of, psi_of, text_of, with_photos
 from imgsynth.ui.session import CHEAP, QUICK, Session, literal, new_folder, plain
 from imgsynth.ui.uploads import FileInput
+from imgsynth.ui.viewers import thumbnail_row
 from imgsynth.ui.walk_controls import Updates, Values, WalkControls
 
 SIDE = 160
@@ -110,18 +111,7 @@ class StripPanel:
 
 def make_strip_panel() -> StripPanel:
     """Builds the strip inside the current Blocks."""
-    gallery = gr.Gallery(
-        label="Keyframes",
-        columns=8,
-        height=150,
-        object_fit="contain",
-        fit_columns=False,
-        allow_preview=False,
-        interactive=False,
-        format="png",
-        buttons=[],
-        elem_id="interpolate-strip",
-    )
+    gallery = thumbnail_row("Keyframes", 150, "interpolate-strip")
     note = gr.Markdown(visible=False, elem_classes="about", elem_id="interpolate-strip-note")
     with gr.Row(elem_classes="tools"):
         earlier = gr.Button("← Earlier", interactive=False, size="sm", elem_id="interpolate-earlier")

@@ -10,6 +10,7 @@ import gradio as gr
 from imgsynth.ui.picked import KEEP, KEPT, PickedPanel, clicked, is_among
 from imgsynth.ui.session import QUICK, plain
 from imgsynth.ui.shown import Pictures, Shown, caption
+from imgsynth.ui.viewers import thumbnail_row
 
 Updates = dict[Any, Any]
 
@@ -54,18 +55,7 @@ def make_tray() -> Tray:
     """Builds the tray inside the current Blocks."""
     kept: gr.State = gr.State(())
     with gr.Column(visible=False, elem_id="sample-tray") as panel:
-        strip = gr.Gallery(
-            label="Kept",
-            columns=8,
-            height=175,
-            object_fit="contain",
-            fit_columns=False,
-            allow_preview=False,
-            interactive=False,
-            format="png",
-            buttons=[],
-            elem_id="sample-kept",
-        )
+        strip = thumbnail_row("Kept", 175, "sample-kept")
         with gr.Row():
             to_keyframes = gr.Button(
                 "Use kept as keyframes", elem_id="sample-kept-to-keyframes", min_width=120

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import gradio as gr
 
 from imgsynth.errors import BadRequest
@@ -76,11 +78,15 @@ class WalkEndpoints:
             label=optional(label),
             noise=noise or None,
         )
-        opened = [read_photo(photo) for photo in photos or ()]
+        return self.film(checkpoint, request, photos or (), format)
+
+    def film(self, checkpoint: str, request: InterpolateRequest, photos: Sequence[str], format: str) -> str:
+        """A walk as a file."""
+        opened = [read_photo(photo) for photo in photos]
         model = self.session.model(checkpoint)
         target = new_folder() / f"walk.{format}"
-        frames_of_walk, record = interpolate(model, request, opened), walk_record(model, request, opened)
-        write_video(target, wanted(frames_of_walk), request.fps, record)
+        frames, record = interpolate(model, request, opened), walk_record(model, request, opened)
+        write_video(target, wanted(frames), request.fps, record)
         return str(target)
 
     def blend(
