@@ -21,9 +21,7 @@ def thumbnail_row(label: str, height: int, elem_id: str) -> gr.Gallery:
     )
 
 
-def picture_to_come(
-    label: str, elem_id: str, height: int | None = None, fullscreen: bool = True
-) -> gr.Image:
+def picture_to_come(label: str, elem_id: str, height: int | None = None, fullscreen: bool = True) -> gr.Image:
     """A picture that is hidden until there is one; the label is for screen readers."""
     return gr.Image(
         label=label,
