@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ from torch import Tensor
 from builders import pixels
 from imgsynth.architectures.cyclegan_resnet import CYCLEGAN_RESNET, ResnetGenerator
 from imgsynth.architectures.lama import LaMaGenerator, assemble
-from imgsynth.errors import BadRequest
+from imgsynth.errors import BadRequest, TrainingFailed
 from imgsynth.training import gan, identity, identity_resnet
 from imgsynth.training.cyclegan import resnet_sizes
+from imgsynth.training.folding import fold_norms
 from imgsynth.training.generators import PLANS
 from imgsynth.training.options import CycleGANOptions
 from imgsynth.training.recipe import Settings
@@ -122,6 +125,57 @@ def test_weights_of_another_network_are_refused() -> None:
     assert plan.grown(sizes, weights) == sizes
     with pytest.raises(RuntimeError, match="loading state_dict"):
         plan.load(plan.generator(sizes), weights)
+
+
+# Norms that go into convolutions
+
+
+@pytest.mark.parametrize("upsampling", ["transposed", "nearest"])
+def test_folded_norms_do_to_the_average_picture_what_the_norms_did(upsampling: str) -> None:
+    """Measured on one picture, they do so exactly to it."""
+    with_norms, without = (
+        ResnetGenerator(**resnet_sizes(8, CycleGANOptions(norm=norm, upsampling=upsampling)))
+        for norm in ("instance", "none")
+    )
+    x = photo() * 2 - 1
+    expected = with_norms(x)
+    fold_norms(with_norms, [x])
+    without.load_state_dict(with_norms.state_dict())
+    torch.testing.assert_close(without(x), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_folded_norms_let_tones_through() -> None:
+    with_norms, without = (
+        ResnetGenerator(**resnet_sizes(8, CycleGANOptions(norm=norm))) for norm in ("instance", "none")
+    )
+    dark, bright = photo() - 0.9, photo() * 0.5 + 0.3
+    fold = copy.deepcopy(with_norms)
+    fold_norms(fold, [dark, bright])
+    without.load_state_dict(fold.state_dict())
+    one, other = (with_norms(x) for x in (dark, dark * 0.5 + 0.2))
+    assert decibels(one, other) > 40
+    one, other = (without(x) for x in (dark, dark * 0.5 + 0.2))
+    assert decibels(one, other) < 30
+
+
+def test_a_run_folds_the_norms_of_what_it_starts_from(images: Path) -> None:
+    painter = ResnetGenerator(**resnet_sizes(4, CycleGANOptions()))
+    weights = copy.deepcopy(painter.state_dict())
+    settings = Settings(
+        (images,),
+        images / "a.safetensors",
+        size=32,
+        width=4,
+        data_b=(images,),
+        out_back=images / "b.safetensors",
+        init=(weights,),
+    )
+    recipe: Any = make_recipe("cyclegan", replace(settings, options={"norm": "none", "fold_norms": True}))
+    fold_norms(painter, recipe.crops_to_fold_over(0))
+    torch.testing.assert_close(recipe.to_b.state_dict(), painter.state_dict())
+    torch.testing.assert_close(recipe.averages["to_b"].network.state_dict(), painter.state_dict())
+    with pytest.raises(TrainingFailed, match="--norm none"):
+        make_recipe("cyclegan", replace(settings, options={"fold_norms": True}))
 
 
 # A head start

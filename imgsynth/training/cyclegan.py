@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,14 +13,15 @@ from torch import Tensor, nn
 
 from imgsynth.architectures.cyclegan_resnet import CYCLEGAN_RESNET, ResnetGenerator
 from imgsynth.architectures.pix2pix_unet import PIX2PIX_UNET
-from imgsynth.architectures.registry import Architecture, Hyperparameters
+from imgsynth.architectures.registry import Architecture, Hyperparameters, StateDict
 from imgsynth.errors import TrainingFailed
 from imgsynth.training.augment import augment
-from imgsynth.training.data import load
+from imgsynth.training.data import load, random_crop
 from imgsynth.training.discriminators import PatchDiscriminator, PatchNorm
 from imgsynth.training.droplets import DropletPenalty
+from imgsynth.training.folding import fold_norms
 from imgsynth.training.identity_resnet import start_as_identity
-from imgsynth.training.losses import LOSSES
+from imgsynth.training.losses import LOSSES, zero_centred_penalty
 from imgsynth.training.microbatch import Terms
 from imgsynth.training.options import CycleGANOptions, options_of
 from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
@@ -31,6 +34,11 @@ VERDICTS = 2.0
 MOST_LEVELS = 7
 # As often as that it is nearly as good as at every step, at a quarter of the time.
 DROPLETS_EVERY = 4
+PENALISED_EVERY = 4
+# Sides of the crops, as multiples of the size they are shown at.
+ZOOM = (0.9, 1.7)
+# Crops over which norms are measured before they are folded.
+FOLDED_OVER = 96
 # Steps in which discriminators alone learn, where generators can already copy or paint: what tells the
 # domains apart is then known before anything changes.
 HEAD_START = 200
@@ -74,7 +82,7 @@ class CycleGANRecipe(Recipe):
         self.options = options_of(CycleGANOptions, settings)
         self.size, self.width = settings.size or 128, settings.width or 32
         self.batch = settings.batch or 1
-        check(settings, self.size)
+        check(settings, self.options, self.size)
         self.images = [
             load(d, self.size * 2, False, settings.holdout) for d in (settings.data, settings.data_b)
         ]
@@ -104,8 +112,26 @@ class CycleGANRecipe(Recipe):
         generator = self.architecture.build(**self.hyperparameters)
         start(generator)
         if index < len(self.settings.init):
-            generator.load_state_dict(self.settings.init[index])
+            generator.load_state_dict(self.init_of(index))
         return self.add(name, generator, ema=0.999)
+
+    def init_of(self, index: int) -> StateDict:
+        """The weights that a generator starts from, of domain 0 (A) or 1 (B)."""
+        given = self.settings.init[index]
+        if not self.options.fold_norms:
+            return given
+        painter = ResnetGenerator(**self.hyperparameters | {"norm": "instance"})
+        painter.load_state_dict(given)
+        fold_norms(painter, self.crops_to_fold_over(index))
+        return painter.state_dict()
+
+    def crops_to_fold_over(self, domain: int) -> Iterator[Tensor]:
+        """Crops as in training, the same in every process, whose networks must not differ."""
+        rng = torch.Generator().manual_seed(self.settings.seed)
+        images = self.images[domain].images
+        for i in torch.randint(len(images), (FOLDED_OVER,), generator=rng).tolist():
+            place = torch.rand(4, generator=rng).tolist()
+            yield random_crop(images[i], place, self.size, False, ZOOM)[None]
 
     def score(self, domain: int, images: Tensor) -> Tensor:
         """Scores of patches, of pictures as training shows them to the judge of domain 0 (A) or 1 (B)."""
@@ -122,7 +148,7 @@ class CycleGANRecipe(Recipe):
             fake_a, fake_b = self.made(self.to_a, b), self.made(self.to_b, a)
         else:
             figures, fake_a, fake_b = self.train_generators(a, b, step)
-        figures |= self.train_judges(a, b, fake_a, fake_b, rng)
+        figures |= self.train_judges(a, b, fake_a, fake_b, rng, step)
         self.update_averages(step)
         return figures
 
@@ -136,7 +162,7 @@ class CycleGANRecipe(Recipe):
 
     def crops(self, domain: int, rng: torch.Generator) -> Tensor:
         """Pictures of domain 0 (A) or 1 (B), batch×3×S×S in [-1, 1]."""
-        batch = self.images[domain].batch(rng, self.batch, self.size, zoom=(0.9, 1.7))
+        batch = self.images[domain].batch(rng, self.batch, self.size, zoom=ZOOM)
         return batch.to(self.device, memory_format=self.memory_format)
 
     @torch.no_grad()
@@ -184,7 +210,7 @@ class CycleGANRecipe(Recipe):
         self.judge_b.requires_grad_(on)
 
     def train_judges(
-        self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor, rng: torch.Generator
+        self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor, rng: torch.Generator, step: int
     ) -> dict[str, float]:
         more = range(self.options.judged - 1)
         fakes = [
@@ -200,9 +226,23 @@ class CycleGANRecipe(Recipe):
                     for i in (0, 1)
                 ]
                 loss = torch.stack([self.game.discriminator(real, fake) for real, fake in scores]).sum()
-            return loss, {"D": loss}
+            total = loss
+            if self.options.r1 and step % PENALISED_EVERY == 0:
+                total = loss + self.options.r1 / 2 * PENALISED_EVERY * self.steepness(a[part], b[part])
+            return total, {"D": loss}
 
         return self.update("discriminators", loss_of)
+
+    def steepness(self, a: Tensor, b: Tensor) -> Tensor:
+        """R1 of a patch's score. Patches share few pixels, so the squared gradient of their mean is that of
+        one, divided by their number."""
+
+        def score(domain: int, images: Tensor) -> Tensor:
+            scores = self.score(domain, images)
+            return scores.mean((1, 2, 3)) * scores[0].numel() ** 0.5
+
+        both = (zero_centred_penalty(partial(score, i), images) for i, images in enumerate((a, b)))
+        return torch.stack(list(both)).sum()
 
     @torch.no_grad()
     def sheet(self) -> Image.Image:
@@ -234,16 +274,17 @@ class CycleGANRecipe(Recipe):
 
     def describe(self) -> dict[str, str]:
         o = self.options
-        layout = f"{BLOCKS} blocks, {o.norm} norm, {o.upsampling} upsampling, reflection padding"
+        norm = "instance norms folded into the convolutions" if o.fold_norms else f"{o.norm} norm"
+        layout = f"{BLOCKS} blocks, {norm}, {o.upsampling} upsampling, reflection padding"
         if o.generator == "unet":
             layout = f"{len(self.hyperparameters['widths'])} levels"
         return {
-            "crops": f"{self.size} px from images of {self.size * 2} px, zoomed 0.9 to 1.7",
+            "crops": f"{self.size} px from images of {self.size * 2} px, zoomed {ZOOM[0]} to {ZOOM[1]}",
             "generators": f"{o.generator}, width {self.width}, {layout}",
             "batch": str(self.batch),
             "loss": f"{self.game.title}, {'spectral' if o.spectral_norm else 'instance'} norm, "
             f"cycle {o.cycle:g}, identity {o.identity:g}, pool of {POOL}, "
-            f"{o.judged} picture(s) judged for one made, "
+            f"{o.judged} picture(s) judged for one made, R1 {o.r1:g}, "
             f"penalty on droplets {o.droplets:g}, noise {o.noise:g} before the way back",
             "augmentation": f"horizontal flips; differentiable {o.augment or 'none'} "
             f"in domains of under {SMALL_DOMAIN:,} images",
@@ -253,10 +294,11 @@ class CycleGANRecipe(Recipe):
         }
 
 
-def check(settings: Settings, size: int) -> None:
+def check(settings: Settings, options: CycleGANOptions, size: int) -> None:
     """
     Raises:
-        TrainingFailed: there are not two domains, or crops that generators give back at another size.
+        TrainingFailed: there are not two domains, crops that generators give back at another size, or norms
+            to fold that are not there or that would stay.
     """
     if not settings.data_b or settings.out_back is None:
         raise TrainingFailed(
@@ -265,6 +307,13 @@ def check(settings: Settings, size: int) -> None:
     if size % 4:
         raise TrainingFailed(
             f"A CycleGAN is trained on crops whose side is a multiple of 4, not {size}; choose another size."
+        )
+    if options.fold_norms and not (
+        settings.init and options.norm == "none" and options.generator == "resnet"
+    ):
+        raise TrainingFailed(
+            "Norms can be folded where a ResNet without norms starts from one with them; "
+            "give --norm none and --init."
         )
 
 

@@ -107,12 +107,15 @@ class CycleGANOptions(Request):
     Attributes:
         generator: ResNet or U-Net, both as published.
         norm: of a ResNet; without one it starts as the identity (see `identity_resnet.py`).
+        fold_norms: whether the weights to start from have instance norms, which then go into the convolutions
+            of this run's networks without (see `folding.py`).
         upsampling: of a ResNet, by transposed convolutions or by repeating pixels before a convolution.
         levels: how often a U-Net halves its pictures; as often as they allow if unsaid.
         cycle, identity: weights of the two L1 terms.
         rate, discriminator_rate: learning rates of the two generators and of the two discriminators.
         spectral_norm: of the discriminators' layers, instead of instance norm: no faint pattern can then
             count for much (the hinge loss with it is SN-PatchGAN, Yu et al. 2019, arXiv:1806.03589).
+        r1: γ of the gradient penalty at reals, of a patch's score: faint patterns then count for little, too.
         head_start: steps in which the discriminators learn alone, if not what suits the start.
         judged: how many pictures of each kind the discriminators see for one that the generators learn from.
         noise: deviation of what is added to a translation before it is taken back, of values in [-1, 1]; what
@@ -123,6 +126,7 @@ class CycleGANOptions(Request):
 
     generator: Annotated[str, one_of("generator", ("resnet", "unet"))] = "resnet"
     norm: Annotated[str, one_of("norm", ("instance", "none"))] = "instance"
+    fold_norms: bool = False
     upsampling: Annotated[str, one_of("upsampling", ("transposed", "nearest"))] = "nearest"
     levels: int | None = Field(default=None, ge=2, le=7)
     cycle: Weight = 8.0
@@ -130,6 +134,7 @@ class CycleGANOptions(Request):
     rate: Rate = 2e-4
     discriminator_rate: Rate | None = None
     spectral_norm: bool = False
+    r1: Weight = 0.0
     head_start: int | None = Field(default=None, ge=0)
     judged: int = Field(default=1, ge=1, le=16)
     noise: Share = 0.0
