@@ -19,26 +19,25 @@ from imgsynth.architectures.cyclegan_resnet import ResnetGenerator
 
 
 class Statistics:
-    """Mean, and geometric mean of the deviation, of each channel that goes into a norm."""
+    """Mean, and mean variance within a picture, of each channel that goes into a norm."""
 
     def __init__(self, eps: float) -> None:
         self.eps = eps
         self.mean: Tensor | float = 0.0
-        self.log_deviation: Tensor | float = 0.0
+        self.variance: Tensor | float = 0.0
         self.pictures = 0
 
     def add(self, features: Tensor) -> None:
         """Takes note of N×C×H×W."""
         self.mean = self.mean + features.mean((2, 3)).sum(0)
-        # As the norm does it: with what it adds, a channel that is flat in one picture has a deviation, too.
-        variance = features.var((2, 3), correction=0) + self.eps
-        self.log_deviation = self.log_deviation + variance.log().sum(0) / 2
+        self.variance = self.variance + features.var((2, 3), correction=0).sum(0)
         self.pictures += len(features)
 
     def fold_into(self, conv: nn.Conv2d | nn.ConvTranspose2d) -> None:
         """Makes a convolution give what the norm behind it gave on average."""
         mean = torch.as_tensor(self.mean) / self.pictures
-        deviation = torch.exp(torch.as_tensor(self.log_deviation) / self.pictures)
+        # The mean deviation would be smaller: pictures of much contrast then burst into blobs.
+        deviation = torch.sqrt(torch.as_tensor(self.variance) / self.pictures + self.eps)
         transposed = isinstance(conv, nn.ConvTranspose2d)
         conv.weight.div_(deviation[None, :, None, None] if transposed else deviation[:, None, None, None])
         assert conv.bias is not None
