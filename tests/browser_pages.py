@@ -32,11 +32,27 @@ api.expect.set_options(timeout=PATIENCE * 1000)
 
 CHINA = REPOSITORY / "examples" / "china.jpg"
 
+# Ends half a second after the last change around a button; a starved page's clock stands still with its work.
+UNTIL_CALM = """(button) => new Promise((resolve) => {
+    let waiting = setTimeout(done, 500);
+    const watcher = new MutationObserver(() => { clearTimeout(waiting); waiting = setTimeout(done, 500); });
+    watcher.observe(button.parentElement, { attributes: true, childList: true, subtree: true });
+    function done() { watcher.disconnect(); resolve(); }
+})"""
+
 Visit = Callable[..., "Page"]
 
 
 def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
+
+
+def unfold(page: Page, title: str) -> None:
+    """Opens a part. Its controls are made only now, and what is given to one while others are still being
+    made is lost; so it waits until nothing in the part has changed for a moment."""
+    button = page.get_by_role("button", name=title).locator("visible=true").first
+    button.click()
+    button.evaluate(UNTIL_CALM)
 
 
 def keep(page: Page, name: str) -> None:

@@ -18,6 +18,7 @@ from browser_pages import (
     open_tab,
     sources,
     toast,
+    unfold,
     upload,
     values,
     wait_until,
@@ -154,7 +155,7 @@ def test_a_mask_is_added_inverted_saved_and_filled(visit: Visit, sea: Path, tmp_
     page = visit(width=1000, height=760)
     ready(page, sea)
     page.locator("#inpaint-invert").scroll_into_view_if_needed()
-    page.get_by_role("button", name="Mask from a file").click()
+    unfold(page, "Mask from a file")
     page.locator("#inpaint-mask input[type=file]").set_input_files(write_mask(tmp_path / "mask.png", mask))
     status = page.locator("#inpaint-status")
     api.expect(status).to_have_text(f"The hole is now {mask.mean():.1%} of the photo.")
@@ -202,7 +203,7 @@ def test_a_larger_canvas_and_the_keys(visit: Visit, sea: Path) -> None:
     api.expect(sheet).to_be_hidden()
 
     ready(page, sea)
-    page.get_by_role("button", name="Extend the canvas").click()
+    unfold(page, "Extend the canvas")
     page.locator("#inpaint-extend-go").click()
     assert "at least one side" in toast(page)
     page.get_by_label("Left", exact=True).fill("24")

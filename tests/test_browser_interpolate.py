@@ -21,6 +21,7 @@ from browser_pages import (
     records,
     set_number,
     sources,
+    unfold,
     values,
     wait_until,
 )
@@ -88,7 +89,7 @@ def test_keyframes_are_arranged_scrubbed_and_filmed(visit: Visit) -> None:
     page.locator("#interpolate-remove").click()
     field_shows(page, "2,3,11,12")
 
-    page.get_by_role("button", name="Options").locator("visible=true").click()
+    unfold(page, "Options")
     page.get_by_label("Ease in and out (smoothstep)").check()
     page.get_by_label("WebP, every pixel kept").check()
     seconds = page.get_by_label("Seconds")

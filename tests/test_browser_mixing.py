@@ -22,6 +22,7 @@ from browser_pages import (
     keep,
     records,
     sources,
+    unfold,
     values,
     wait_until,
 )
@@ -91,23 +92,15 @@ def slide(page: Page, label: str, steps: int) -> None:
         slider.press("ArrowRight")
 
 
-def unfold(page: Page, part: str) -> None:
-    page.locator(f"{part} > button").first.click()
-
-
 def set_seeds(page: Page, sources: str, destinations: str) -> None:
-    """A part's controls are made when it is unfolded; what is typed into them in that moment is lost."""
-    for name, usual, seeds in (("sources", "0-2", sources), ("destinations", "10-14", destinations)):
-        field = page.locator(f"#mixing-{name} input, #mixing-{name} textarea").first
-        api.expect(field).to_have_value(usual)
-        field.fill(seeds)
-        api.expect(field).to_have_value(seeds)
+    for name, seeds in (("sources", sources), ("destinations", destinations)):
+        page.locator(f"#mixing-{name} input, #mixing-{name} textarea").first.fill(seeds)
 
 
 def test_seeds_are_mixed_into_a_table(visit_model: Any) -> None:
     page = visit_model("styles")
     api.expect(page.locator("#sample-mixing")).to_be_visible()
-    unfold(page, "#sample-mixing")
+    unfold(page, "Style mixing")
     set_seeds(page, "1,2", "7-9")
     page.locator("#mixing-go").click()
     api.expect(page.locator("#mixing-status")).to_contain_text("2×3 mixtures · coarse")
@@ -131,7 +124,7 @@ def test_a_table_is_dropped_and_mixed_again(
     visit: Visit, visit_model: Any, server: AppServer, tmp_path: Path
 ) -> None:
     page = visit_model("styles")
-    unfold(page, "#sample-mixing")
+    unfold(page, "Style mixing")
     layers = page.locator("#mixing-layers input")
     layers.fill("2-3")
     layers.press("Enter")
@@ -140,7 +133,7 @@ def test_a_table_is_dropped_and_mixed_again(
     table = tmp_path / "table.png"
     table.write_bytes(fetched(page, sources(page, "#mixing-table")[0]))
     other = visit("/", server=server)
-    unfold(other, "#recipe")
+    unfold(other, "Open a recipe")
     other.locator("#recipe-file input[type=file]").set_input_files(table)
     api.expect(other.locator("#recipe-card")).to_contain_text("Styles mixed by")
     other.get_by_role("button", name="Apply in Sample").click()
@@ -154,12 +147,12 @@ def test_a_table_is_dropped_and_mixed_again(
 def test_noise_is_switched_off_and_pictures_follow(visit_model: Any) -> None:
     page = visit_model("styles", dark=True)
     before = values(fetched(page, sources(page, "#sample-gallery")[5]))
-    page.locator("#sample-options > button").first.click()
+    unfold(page, "Options")
     page.locator("#sample-noise").get_by_text("None").click()
     wait_until(page, lambda: all(r.get("noise") == "none" for r in requests(page)))
     api.expect(page.locator("#sample-status")).to_contain_text("no noise")
     assert (values(fetched(page, sources(page, "#sample-gallery")[5])) != before).any()
-    unfold(page, "#sample-mixing")
+    unfold(page, "Style mixing")
     page.locator("#mixing-go").click()
     api.expect(page.locator("#mixing-status")).to_contain_text("3×5 mixtures")
     keep(page, "noise-dark")
@@ -170,11 +163,11 @@ def test_noise_is_switched_off_and_pictures_follow(visit_model: Any) -> None:
 
 def test_attributes_and_latents_move_pictures(visit_model: Any) -> None:
     page = visit_model("faces")
-    unfold(page, "#sample-directions")
+    unfold(page, "Directions")
     slide(page, "Smiling", 5)
     wait_until(page, lambda: requests(page)[15].get("directions") == {"Smiling": 0.5})
     assert set(requests(page)[15]["direction_sha256"]) == {"Smiling"}
-    unfold(page, "#sample-latents")
+    unfold(page, "Single latents")
     number = page.locator("#sample-latent-number input")
     other = int(number.input_value())
     slide(page, "Its amount", 3)
@@ -187,13 +180,13 @@ def test_attributes_and_latents_move_pictures(visit_model: Any) -> None:
 
 def test_it_fits_a_phone(visit_model: Any) -> None:
     page = visit_model("faces", dark=True, width=390, height=844)
-    unfold(page, "#sample-directions")
+    unfold(page, "Directions")
     api.expect(page.get_by_label("range slider for Blond hair", exact=True)).to_be_visible()
-    unfold(page, "#sample-latents")
+    unfold(page, "Single latents")
     keep(page, "attributes-phone")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page = visit_model("styles", width=390, height=844)
-    unfold(page, "#sample-mixing")
+    unfold(page, "Style mixing")
     page.locator("#mixing-go").click()
     api.expect(page.locator("#mixing-status")).to_contain_text("3×5 mixtures")
     keep(page, "mixing-phone")

@@ -20,6 +20,7 @@ from browser_pages import (
     open_tab,
     sources,
     toast,
+    unfold,
     values,
 )
 from builders import png, save, tiny_dcgan
@@ -39,10 +40,6 @@ DROP = """([name, data]) => {
     document.querySelector("#header").dispatchEvent(
         new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer }));
 }"""
-
-
-def unfold(page: Page) -> None:
-    page.get_by_role("button", name="Open a recipe").click()
 
 
 def give(page: Page, selector: str, path: Path) -> None:
@@ -88,7 +85,7 @@ def test_a_picture_is_dropped_shown_applied_and_is_the_same(visit: Visit, tmp_pa
     np.testing.assert_array_equal(
         values(fetched(other, sources(other, "#sample-gallery")[0])), values(made.read_bytes())
     )
-    unfold(other)
+    unfold(other, "Open a recipe")
     other.get_by_role("button", name="Make it again here").click()
     api.expect(other.locator("#recipe-status")).to_contain_text("every pixel is that of the file")
     np.testing.assert_array_equal(
@@ -121,7 +118,7 @@ def test_a_video_sets_its_tab_and_is_made_there(visit: Visit, tmp_path: Path) ->
 def test_a_blend_is_dropped_and_made_in_its_tab(visit: Visit, tmp_path: Path) -> None:
     page = visit("/?tab=interpolate&keyframes=3,8,5,1&path=lerp")
     selected(page, "Interpolate")
-    page.get_by_role("button", name="Blend four keyframes").click()
+    unfold(page, "Blend four keyframes")
     page.locator("#interpolate-blend-go").click()
     api.expect(page.locator("#interpolate-blend-status")).to_contain_text("5×5 pictures")
     sheet = saved(page, sources(page, "#interpolate-blend-image")[0], tmp_path / "blend.png")
@@ -133,7 +130,7 @@ def test_a_blend_is_dropped_and_made_in_its_tab(visit: Visit, tmp_path: Path) ->
     api.expect(other.locator("#interpolate-keyframes textarea")).to_have_value("3,8,5,1")
     again = fetched(other, sources(other, "#interpolate-blend-image")[0])
     np.testing.assert_array_equal(values(again), values(sheet.read_bytes()))
-    unfold(other)
+    unfold(other, "Open a recipe")
     other.get_by_role("button", name="Make it again here").click()
     api.expect(other.locator("#recipe-status")).to_contain_text("every pixel is that of the file")
     drop(other, CHINA)
@@ -150,7 +147,7 @@ def test_a_fill_comes_back_with_its_photo_and_mask(visit: Visit, tmp_path: Path)
     open_tab(page, "Inpaint")
     page.locator("#inpaint-photo input[type=file]").set_input_files(CHINA)
     api.expect(page.locator("#inpaint-photo img")).to_have_attribute("src", re.compile("china"))
-    page.get_by_role("button", name="Mask from a file").click()
+    unfold(page, "Mask from a file")
     page.locator("#inpaint-mask input[type=file]").set_input_files(mask)
     api.expect(page.locator("#inpaint-status")).to_contain_text("The hole is now")
     page.locator("#inpaint-go").click()
@@ -202,7 +199,7 @@ def test_a_recipe_waits_until_its_model_is_open(visit: Visit, tmp_path: Path) ->
 def test_a_picture_from_elsewhere_is_told_kindly(visit: Visit) -> None:
     page = visit(width=390, height=844)
     keep(page, "recipe-folded-narrow")
-    unfold(page)
+    unfold(page, "Open a recipe")
     page.locator("#recipe-file input[type=file]").set_input_files(CHINA)
     api.expect(page.locator("#recipe-card")).to_contain_text("no recipe that can be read")
     api.expect(page.locator("#recipe-apply")).to_have_count(0)
@@ -227,14 +224,14 @@ def test_a_link_restores_tab_model_and_settings(visit: Visit) -> None:
     gallery_shows(other, list(range(100, 116)))
     api.expect(other.locator("#sample-status")).to_contain_text(re.compile("avatars-vae.*psi 0.7"))
     api.expect(other.locator("#sample-model input:checked")).to_have_value("avatars-vae")
-    other.get_by_role("button", name="Options").locator("visible=true").click()
+    unfold(other, "Options")
     api.expect(other.get_by_label("range slider for Truncation (psi)", exact=True)).to_have_value("0.7")
 
 
 def test_the_link_of_another_tab_restores_that_tab(visit: Visit) -> None:
     page = visit("/?tab=inpaint&model=inpaint-small&grow=9&feather=2&left=40")
     selected(page, "Inpaint")
-    page.get_by_role("button", name="Options").locator("visible=true").click()
+    unfold(page, "Options")
     api.expect(page.get_by_label("range slider for Grow", exact=True)).to_have_value("9")
     page.locator("#copy-link").click()
     page.wait_for_url(re.compile(r"\?tab=inpaint&model=inpaint-small&grow=9&feather=2&left=40&top=0"))
@@ -245,7 +242,7 @@ def test_directions_of_a_link_move_the_pictures(visit: Visit) -> None:
     api.expect(page.locator("#sample-status")).to_contain_text("component 1 +1.5")
     made = page.locator("#sample-gallery img").count()
     assert made == 16
-    page.get_by_role("button", name="Directions").click()
+    unfold(page, "Directions")
     api.expect(page.get_by_label("range slider for Direction 1", exact=True)).to_have_value("1.5")
 
 

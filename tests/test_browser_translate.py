@@ -20,6 +20,7 @@ from browser_pages import (
     keep,
     open_tab,
     sources,
+    unfold,
     upload,
     values,
     wait_until,
@@ -50,10 +51,6 @@ def scene(tmp_path: Path) -> Path:
 
 def status(page: Page, part: str = "") -> Locator:
     return page.locator(f"#translate-{part}status")
-
-
-def unfold(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name).click()
 
 
 def shown_record(page: Page) -> dict[str, Any]:
