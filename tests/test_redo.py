@@ -15,12 +15,19 @@ from imgsynth.errors import BadImage, BadMask, BadRequest, ChecksumMismatch, Img
 from imgsynth.families import Identity, Model
 from imgsynth.imaging.masks import grow_mask
 from imgsynth.imaging.record import Record
+from imgsynth.tasks.blend import blend
 from imgsynth.tasks.inpaint import inpaint
 from imgsynth.tasks.interpolate import frame, interpolate, walk_record
 from imgsynth.tasks.latents import Latent
 from imgsynth.tasks.pictures import Picture
 from imgsynth.tasks.redo import Inputs, Walk, checkpoint_name, redo
-from imgsynth.tasks.requests import InpaintRequest, InterpolateRequest, SampleRequest, TranslateRequest
+from imgsynth.tasks.requests import (
+    BlendRequest,
+    InpaintRequest,
+    InterpolateRequest,
+    SampleRequest,
+    TranslateRequest,
+)
 from imgsynth.tasks.sample import grid_of, sample
 from imgsynth.tasks.translate import translate
 
@@ -116,6 +123,21 @@ def test_a_single_frame_can_be_made_again(models: dict[str, Any]) -> None:
     assert isinstance(again, Picture)
     assert again.image.tobytes() == frame(models["conv_vae"], WALK, 3, photos).tobytes()
     assert again.record == record
+
+
+def test_what_is_no_longer_wanted_is_not_made_to_its_end(models: dict[str, Any]) -> None:
+    told: list[tuple[int, int]] = []
+
+    def stop(done: int, total: int) -> None:
+        told.append((done, total))
+        raise KeyboardInterrupt
+
+    sheet = blend(models["dcgan"], BlendRequest(keyframes=[1, 2, 3, 4], columns=8, rows=8))
+    with pytest.raises(KeyboardInterrupt):
+        redo(models["dcgan"], sheet.record, Inputs(progress=stop))
+    with pytest.raises(KeyboardInterrupt):
+        redo(models["lama"], filled(models["lama"]).record, Inputs([PHOTO], MASK, stop))
+    assert len(told) == 2
 
 
 def test_another_checkpoint_is_refused(models: dict[str, Any]) -> None:

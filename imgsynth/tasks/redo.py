@@ -12,12 +12,13 @@ from PIL import Image
 
 from imgsynth.errors import BadImage, BadMask, BadRequest, ChecksumMismatch, NoRecord
 from imgsynth.families import Model
+from imgsynth.families.tiling import Progress
 from imgsynth.imaging.clips import Clip
 from imgsynth.imaging.masks import mask_sha256
 from imgsynth.imaging.read import Photo
 from imgsynth.imaging.record import Record
 from imgsynth.tasks.blend import blend
-from imgsynth.tasks.inpaint import fill_weights, inpaint
+from imgsynth.tasks.inpaint import fill_weights, inpaint, unheard
 from imgsynth.tasks.interpolate import interpolate, still, walk_record
 from imgsynth.tasks.mixing import mix, run_mix
 from imgsynth.tasks.outpaint import outpaint
@@ -49,10 +50,15 @@ class Walk:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a record knows only by sha256: the photos in order, and the mask."""
+    """What a record knows only by sha256: the photos in order, and the mask.
+
+    Attributes:
+        progress: called with (pieces done, pieces in all), where there are several; what it raises stops all.
+    """
 
     photos: Sequence[Photo] = ()
     mask: np.ndarray | None = None
+    progress: Progress = unheard
 
 
 Result = Picture | Walk
@@ -154,7 +160,7 @@ def redo_interpolate(model: Model, record: Record, request: dict[str, Any], inpu
 
 
 def redo_blend(model: Model, record: Record, request: dict[str, Any], inputs: Inputs) -> Picture:
-    return blend(model, make_request(BlendRequest, **request), inputs.photos)
+    return blend(model, make_request(BlendRequest, **request), inputs.photos, inputs.progress)
 
 
 def redo_mix(model: Model, record: Record, request: dict[str, Any], inputs: Inputs) -> Picture:
@@ -171,7 +177,7 @@ def redo_translate(model: Model, record: Record, request: dict[str, Any], inputs
         raise BadImage("This video was made from another video, not from a photo; give that video.")
     # Whether memory demands tiles differs from day to day; a record without any was made in one piece.
     made = make_request(TranslateRequest, **{"tiles": IN_ONE_PIECE, **request})
-    return translate(model, made, one_photo(inputs))
+    return translate(model, made, one_photo(inputs), inputs.progress)
 
 
 def is_video(record: Record) -> bool:
@@ -209,11 +215,12 @@ def redo_inpaint(model: Model, record: Record, request: dict[str, Any], inputs: 
     # What a record does not name was not done when it was written.
     made = make_request(InpaintRequest, **{"crop": False, "depth": 8, **request})
     check_same_mask(made, record, inputs.mask)
-    return inpaint(model, made, one_photo(inputs), inputs.mask)
+    return inpaint(model, made, one_photo(inputs), inputs.mask, inputs.progress)
 
 
 def redo_outpaint(model: Model, record: Record, request: dict[str, Any], inputs: Inputs) -> Picture:
-    return outpaint(model, make_request(OutpaintRequest, **request), one_photo(inputs))
+    made = make_request(OutpaintRequest, **request)
+    return outpaint(model, made, one_photo(inputs), inputs.progress)
 
 
 def check_same_mask(request: InpaintRequest, record: Record, mask: np.ndarray) -> None:

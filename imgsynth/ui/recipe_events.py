@@ -10,6 +10,7 @@ import gradio as gr
 
 from imgsynth.errors import BadRequest, CheckpointNotFound, ImgsynthError, NoRecord
 from imgsynth.families import Model, require_task
+from imgsynth.families.tiling import Progress
 from imgsynth.imaging.masks import read_mask
 from imgsynth.imaging.read import Photo, read_photo
 from imgsynth.tasks.mixing import layers_of, styled_model
@@ -27,7 +28,7 @@ from imgsynth.ui.recipe_words import EMPTY, FOREIGN, beyond, notes, recipe_card
 from imgsynth.ui.recipes import Recipe, Wish, drawing_of, name_of, read_recipe, tab_of, wish_of
 from imgsynth.ui.remaking import compared, remade, seen
 from imgsynth.ui.sample_events import MOST_SHOWN, SampleEvents
-from imgsynth.ui.session import Session, literal
+from imgsynth.ui.session import Session, literal, still_wanted
 from imgsynth.ui.settings import DIRECTIONS, TabSettings, Updates, Values, fit_directions
 from imgsynth.ui.uploads import FileInput
 
@@ -36,6 +37,7 @@ OTHER_WEIGHTS = "{} has other weights here than the ones that made this, so the 
 NOT_HERE = "{} is not on this machine yet: open it in the Models tab first."
 ADD_PHOTO = "Everything but the photo is set; add it in the tab, and press its button."
 ADD_VIDEO = "Model and strength are set; add the video under A video or GIF, and press its button."
+MAKING = "Making it again"
 OTHER_PHOTOS = "The record in this file does not say where its photos stood among the keyframes."
 
 
@@ -89,13 +91,14 @@ class RecipeEvents:
             p.note: " ".join(filter(None, [missing, notes(recipe, self.session.runtime)])),
             p.apply: gr.Button(f"Apply in {(tab or '').capitalize()}", visible=here and tab is not None),
             p.again: gr.Button(visible=here),
+            p.cancel: gr.Button(visible=here),
             p.lead: gr.Button(visible=not here),
         }
 
     def blank(self, card: str) -> Updates:
         """The panel with nothing but a card."""
         p = self.parts
-        gone = dict.fromkeys((p.needed, p.again, p.lead, p.apply), gr.update(visible=False))
+        gone = dict.fromkeys((p.needed, p.again, p.cancel, p.lead, p.apply), gr.update(visible=False))
         unseen = {part: gr.update(value=None, visible=False) for part in (p.image, p.video, *p.made)}
         told = {p.recipe: None, p.card: card, p.more: gr.Accordion(visible=False), p.note: "", p.status: ""}
         return {**gone, **unseen, **told, p.raw: None, p.photos: None, p.mask: None}
@@ -268,14 +271,25 @@ class RecipeEvents:
         progress(0.1, desc="Loading the model")
         opened = values[self.arrival.events.parts.opened]
         model = self.session.model(name_of(recipe, self.session, opened))
-        progress(0.3, desc="Making it again")
-        made = remade(model, recipe, list(values[p.photos] or ()), values[p.mask])
+        progress(0.3, desc=MAKING)
+        made = remade(model, recipe, list(values[p.photos] or ()), values[p.mask], remaking_bar(progress))
         ready = gr.DownloadButton(value=made, visible=True)
         return {
             **seen(p.made_image, p.made_video, made),
             p.status: compared(recipe.path, made),
             p.download: ready,
         }
+
+
+def remaking_bar(progress: gr.Progress) -> Progress:
+    """Counts the pieces of a result, and ends the work when its event is cancelled."""
+    check = still_wanted()
+
+    def report(done: int, total: int) -> None:
+        check()
+        progress((done, total), desc=MAKING, unit="pieces")
+
+    return report
 
 
 def chosen(recipe: Recipe | None) -> Recipe:

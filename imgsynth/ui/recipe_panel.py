@@ -33,10 +33,11 @@ def make_recipe_panel() -> RecipeParts:
             with gr.Row(elem_classes="tools"):
                 apply = gr.Button("Apply", variant="primary", visible=False, elem_id="recipe-apply")
                 again = gr.Button("Make it again here", visible=False, elem_id="recipe-again")
+                cancel = gr.Button("Cancel", visible=False, elem_id="recipe-cancel")
                 lead = gr.Button("Open its model in Models", visible=False, elem_id="recipe-lead")
             status = gr.Markdown("", elem_classes="status", elem_id="recipe-status")
             made = make_made()
-    shown = (*dropped, *told, *given, apply, again, lead, status, *made)
+    shown = (*dropped, *told, *given, apply, again, cancel, lead, status, *made)
     return RecipeParts(panel, gr.State(None), *shown, gr.State(None), gr.Textbox(visible=False))
 
 
@@ -101,6 +102,7 @@ def connect_recipe(
     directions = sampling.parts.directions
     inputs = given | {models.task, targets.hole[-1], directions.filled, directions.renamed}
     applied = p.apply.click(plain(e.apply), inputs, list(dict.fromkeys(changed)), **working)
+    p.cancel.click(lambda: "Stopped.", None, p.status, cancels=[applied, remaking], **CHEAP)
     # What is still being done for the file before would end up beside the recipe of this one.
     read: dict[str, Any] = {"cancels": [applied, remaking], "trigger_mode": "always_last", **QUICK}
     p.file.change(plain(e.read), [p.file, opened], p.shown, **read)

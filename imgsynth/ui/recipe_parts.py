@@ -37,6 +37,7 @@ class RecipeParts:
     mask: FileInput
     apply: gr.Button
     again: gr.Button
+    cancel: gr.Button
     lead: gr.Button
     status: gr.Markdown
     made_image: gr.Image
@@ -49,13 +50,13 @@ class RecipeParts:
     def shown(self) -> list[Any]:
         """What a dropped file changes."""
         told = [self.recipe, self.image, self.video, self.card, self.more, self.raw, self.note, self.status]
-        given = [self.needed, self.photos, self.mask, self.apply, self.again, self.lead]
+        given = [self.needed, self.photos, self.mask, self.apply, self.again, self.cancel, self.lead]
         return [*told, *given, *self.made]
 
     @property
     def offered(self) -> list[Any]:
         """What depends on the models that are open."""
-        return [self.note, self.apply, self.again, self.lead]
+        return [self.note, self.apply, self.again, self.cancel, self.lead]
 
     @property
     def made(self) -> list[Any]:

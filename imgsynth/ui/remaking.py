@@ -10,6 +10,7 @@ import gradio as gr
 
 from imgsynth.errors import BadImage
 from imgsynth.families import Model
+from imgsynth.families.tiling import Progress
 from imgsynth.imaging.clips import is_film, read_clip
 from imgsynth.imaging.masks import read_mask
 from imgsynth.imaging.read import read_photo
@@ -25,8 +26,12 @@ MADE = "Made again."
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 
-def remade(model: Model, recipe: Recipe, paths: Sequence[str], mask: str | None) -> str:
-    """Makes a result again and saves it, in the kind of file that it was dropped as; returns the path."""
+def remade(model: Model, recipe: Recipe, paths: Sequence[str], mask: str | None, progress: Progress) -> str:
+    """Makes a result again and saves it, in the kind of file that it was dropped as; returns the path.
+
+    Args:
+        progress: called with (pieces done, pieces in all); what it raises stops the work.
+    """
     if recipe.filmed:
         if len(paths) != 1:
             raise BadImage("This video was made from another one; add that video first.")
@@ -34,7 +39,7 @@ def remade(model: Model, recipe: Recipe, paths: Sequence[str], mask: str | None)
     photos = [read_photo(path) for path in paths]
     size = (photos[0].width, photos[0].height) if photos else None
     hole = read_mask(mask, size) if mask else None
-    return save_result(redo(model, recipe.record, Inputs(photos, hole)), recipe.suffix)
+    return save_result(redo(model, recipe.record, Inputs(photos, hole, progress)), recipe.suffix)
 
 
 def seen(image: Any, video: Any, path: str) -> Updates:
