@@ -122,6 +122,14 @@ class Visitor:
         return self.page.settings[tab].asked(self.values)
 
 
+def shown(visit: Visitor) -> tuple[Any, ...]:
+    """The pictures that the Sample tab draws after Apply."""
+    *_, last = [visit.take(updates) for updates in visit.events.draw(visit.values)]
+    pictures: tuple[Any, ...] = visit.values[visit.page.sampling.parts.shown]
+    assert last
+    return pictures
+
+
 def drawn_by(visit: Visitor, name: str, **request: Any) -> str:
     """One sample as a file."""
     return save(next(sample(visit.page.session.model(name), SampleRequest(**request))))

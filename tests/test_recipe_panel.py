@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
 
-from builders import pixels, png, save, tiny_dcgan
-from imgsynth.errors import BadImage, BadMask, BadRequest, CheckpointNotFound, ImgsynthError
+from builders import pixels, png
+from imgsynth.errors import BadImage, BadMask, BadRequest
 from imgsynth.imaging.clips import read_clip
 from imgsynth.imaging.masks import read_mask
 from imgsynth.imaging.read import read_photo
@@ -31,13 +29,11 @@ from imgsynth.tasks.requests import (
 from imgsynth.tasks.sample import grid_of, sample
 from imgsynth.tasks.translate import translate
 from imgsynth.tasks.translate_video import translate_video
-from imgsynth.ui import recipe_events
 from imgsynth.ui import session as sessions
 from imgsynth.ui.inpaint_tab import make_fill
-from imgsynth.ui.links import MODELS
 from imgsynth.ui.recipe_events import ADD_PHOTO, ADD_VIDEO
-from imgsynth.ui.remaking import DIFFERENT, SAME
-from page_parts import Visitor, drawn_by, strange, value_of, values_of, visitor
+from imgsynth.ui.remaking import SAME
+from page_parts import Visitor, drawn_by, shown, value_of, values_of
 
 pytest_plugins = ["page_fixtures"]
 
@@ -51,14 +47,6 @@ def mask(tmp_path: Path) -> Path:
     path = tmp_path / "mask.png"
     path.write_bytes(png(drawn))
     return path
-
-
-def shown(visit: Visitor) -> tuple[Any, ...]:
-    """The pictures that the Sample tab draws after Apply."""
-    *_, last = [visit.take(updates) for updates in visit.events.draw(visit.values)]
-    pictures: tuple[Any, ...] = visit.values[visit.page.sampling.parts.shown]
-    assert last
-    return pictures
 
 
 # --- what is told ---
@@ -291,66 +279,3 @@ def test_a_translated_video_is_made_again_from_its_own(visit: Visitor, tmp_path:
         visit.again()
     visit.give(source)
     assert Path(visit.again()).read_bytes() == made.read_bytes()
-
-
-# --- models ---
-
-
-def test_a_model_that_is_not_here_is_led_to(visit: Visitor, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(recipe_events, "is_here", lambda checkpoint, session: False)
-    updates, p = (
-        visit.drop(strange(tmp_path, checkpoint={"id": "someone/faces", "source": "hub"})),
-        visit.parts,
-    )
-    assert "someone/faces is not on this machine yet" in updates[p.note]
-    assert not updates[p.apply].visible
-    assert updates[p.lead].visible
-    updates, models = visit.events.look_up(visit.values[p.recipe], ()), visit.page.arrival.events.parts
-    assert updates[visit.page.arrival.tabs].selected == MODELS
-    assert updates[models.what] == updates[visit.page.arrival.asked] == "someone/faces"
-    with pytest.raises(CheckpointNotFound, match="open it in the Models tab"):
-        visit.apply()
-
-
-def test_a_dropped_model_is_known_by_its_bytes(visit: Visitor, tmp_path: Path) -> None:
-    weights = save(tiny_dcgan(4).state_dict(), tmp_path / "mine.safetensors")
-    session, events = visit.page.session, visit.page.arrival.events
-    token = session.uploads.add(str(weights))
-    made = drawn_by(visit, token, seeds=[3])
-    updates = visit.drop(made)
-    assert "made with the file mine.safetensors" in updates[visit.parts.note]
-    renamed = shutil.copy(weights, tmp_path / "renamed.safetensors")
-    mine = session.uploads.add(str(renamed))
-    visit.take(events.opened(mine, (), "All", visitor(), gr.Progress()))
-    updates = visit.take(visit.events.offer(visit.values[visit.parts.recipe], visit.opened))
-    assert set(updates) == set(visit.parts.offered)
-    assert updates[visit.parts.apply].visible
-    assert not updates[visit.parts.lead].visible
-    assert visit.apply()[visit.page.sampling.model] == mine
-    (picture,) = shown(visit)
-    np.testing.assert_array_equal(values_of(picture.path), values_of(made))
-
-
-def test_other_weights_of_the_same_name_are_told(
-    visit: Visitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(recipe_events.gr, "Warning", lambda text, **_: told.append(text))
-    recorded = {"id": "tiny-gan", "source": "bundled", "sha256": "0" * 64}
-    visit.drop(strange(tmp_path, checkpoint=recorded))
-    visit.apply()
-    assert len(told) == 1
-    assert "other weights" in told[0]
-    with pytest.raises(ImgsynthError, match="sha256 differs"):
-        visit.again()
-
-
-def test_other_pixels_are_told(visit: Visitor, tmp_path: Path) -> None:
-    from imgsynth.imaging.write import write_png
-
-    made = drawn_by(visit, "tiny-gan", seeds=[3])
-    other = tmp_path / "touched.png"
-    write_png(other, Image.fromarray(values_of(made) ^ 1), read_record(made))
-    visit.drop(other)
-    visit.again()
-    assert visit.values[visit.parts.status] == DIFFERENT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,6 +196,17 @@ def drawing_of(recipe: Recipe) -> SampleRequest:
     return make_request(SampleRequest, **asked)
 
 
+def without_revision(name: str, pinned: str) -> bool:
+    """Whether a name is that of a Hub file whose revision has been left open."""
+    return "@" in pinned and name == pinned.partition("@")[0]
+
+
+def held(recipe: Recipe, session: Session, names: Iterable[str]) -> str | None:
+    """The one of several open models that has the recipe's weights."""
+    wanted = recipe.checkpoint.get("sha256")
+    return next((name for name in names if session.model(name).identity.sha256 == wanted), None)
+
+
 def name_of(recipe: Recipe, session: Session, opened: Opened) -> str:
     """What the recipe's checkpoint is chosen by in this session.
 
@@ -207,10 +218,8 @@ def name_of(recipe: Recipe, session: Session, opened: Opened) -> str:
         name = checkpoint_name(recipe.record)
         if is_token(name):
             raise NoRecord("The record in this file names no checkpoint that can be found again.")
-        return name
-    wanted = recipe.checkpoint.get("sha256")
-    for name in (offer.name for offer in opened if is_token(offer.name)):
-        if session.model(name).identity.sha256 == wanted:
-            return name
+        return held(recipe, session, [o.name for o in opened if without_revision(o.name, name)]) or name
+    if token := held(recipe, session, [o.name for o in opened if is_token(o.name)]):
+        return token
     file = Path(str(recipe.checkpoint.get("file") or "that made it")).name[:60]
     raise CheckpointNotFound(FILE_NEEDED.format(file))
