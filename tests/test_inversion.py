@@ -20,8 +20,9 @@ from imgsynth.architectures.stylegan2 import StyleGAN2Generator
 from imgsynth.errors import BadImage, BadRequest, TaskNotOffered
 from imgsynth.families import Identity, LatentModel, wrap
 from imgsynth.imaging.read import Photo, read_photo
+from imgsynth.metrics.fidelity import LEAST_ERROR
 from imgsynth.tasks.interpolate import frame, interpolate, walk_latents, walk_record
-from imgsynth.tasks.inversion import LEAST_ERROR, Found, invert, laplacian_norm, run_inversion
+from imgsynth.tasks.inversion import Found, invert, laplacian_norm, run_inversion
 from imgsynth.tasks.latents import Latent, read_latent
 from imgsynth.tasks.pictures import Picture, to_batch, to_images
 from imgsynth.tasks.redo import Inputs, Walk, redo

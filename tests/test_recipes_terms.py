@@ -13,12 +13,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from builders import pixels
+from imgsynth.metrics.bands import laplacian_bands
 from imgsynth.training import reconstruction
 from imgsynth.training.collapse import COUNT, LEAST, Watch, held_back, memorisation, spread, sureness
 from imgsynth.training.data import ImageSet
 from imgsynth.training.droplets import FREE, DropletPenalty, peaks
 from imgsynth.training.holes import HOLES
-from imgsynth.training.reconstruction import laplacian_bands
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

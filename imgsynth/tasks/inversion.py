@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from imgsynth.families import Autoencoder, LatentModel, Model
 from imgsynth.families.latent import Space, middle_square, random_state, standard_normal
 from imgsynth.imaging.read import Photo
+from imgsynth.metrics.bands import laplacian_bands
+from imgsynth.metrics.fidelity import luma, psnr
 from imgsynth.runtime.device import memory_guard
 from imgsynth.tasks.latents import Latent
 from imgsynth.tasks.pictures import Picture, to_batch, to_images
@@ -31,9 +32,7 @@ STARTS = 4  # searched from at once: a descent may end in a place that no small 
 RATE = 0.1  # largest step, in units of the spread of latents
 RISING, FALLING = 0.05, 0.25  # parts of the search in which the rate rises at first and falls at last
 PULL = 1e-3  # weight of what keeps latents plausible
-SMALLEST_LEVEL = 8  # pixels; side of the pyramid's last level
-LUMA = (0.299, 0.587, 0.114)
-LEAST_ERROR = (0.5 / 255) ** 2  # half a grey level everywhere: equal 8-bit pictures have 54.15 dB
+SMALLEST_BAND = 8  # pixels a side
 PREVIEW_EVERY = 10  # steps
 
 
@@ -113,7 +112,7 @@ def target_of(model: LatentModel, photo: Photo) -> Tensor:
     batch = to_batch(photo)
     square = middle_square(batch, model.image_size or min(batch.shape[-2:]))
     if model.channels[1] == 1:
-        return (square * square.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True).expand(-1, 3, -1, -1)
+        return luma(square).expand(-1, 3, -1, -1)
     return square
 
 
@@ -237,17 +236,6 @@ def distance(pictures: Tensor, target: Tensor) -> Tensor:
 
 
 def laplacian_norm(difference: Tensor) -> Tensor:
-    """Of each level as much as of any other: edges count as colours do. The pyramid of a difference is the
-    difference of pyramids, for it is linear."""
-    total = difference.new_zeros(len(difference))
-    while min(difference.shape[-2:]) >= 2 * SMALLEST_LEVEL:
-        smaller = F.avg_pool2d(difference, 2)
-        coarse = F.interpolate(smaller, size=difference.shape[-2:], mode="bilinear")
-        total = total + (difference - coarse).abs().mean((1, 2, 3))
-        difference = smaller
-    return total + difference.abs().mean((1, 2, 3))
-
-
-def psnr(pictures: Tensor, target: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB of each picture in [0, 1]."""
-    return -10 * (pictures - target).square().mean((1, 2, 3)).clamp(min=LEAST_ERROR).log10()
+    """Of each band as much as of any other: edges count as colours do; float N."""
+    bands = laplacian_bands(difference, SMALLEST_BAND)
+    return torch.stack([band.abs().mean((1, 2, 3)) for band in bands]).sum(0)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SMALLEST_BAND = 4  # pixels a side
+from imgsynth.metrics.bands import laplacian_bands
 
 
 def kl_per_latent(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -30,22 +30,6 @@ def kl_divergence(mean: Tensor, log_variance: Tensor, free_bits: float = 0.0) ->
 def edges(difference: Tensor) -> list[Tensor]:
     """A difference and its gradients (Mathieu et al. 2016, arXiv:1511.05440), which keep outlines sharp."""
     return [difference, *(difference.diff(dim=axis) for axis in (-1, -2))]
-
-
-def laplacian_bands(difference: Tensor) -> list[Tensor]:
-    """Details of each scale, finest first, then what is left: N×C×H×W, halved down to 4 pixels a side.
-
-    The pyramid is linear, so that of a difference is the difference of two pyramids. On a band of 2ʲ-fold
-    coarseness one value speaks for 2ʲ×2ʲ pixels: a wrong shade of a large shape, which a plain L1 hardly
-    notices under wrong texture, is counted by itself.
-    """
-    bands = []
-    while min(difference.shape[-2:]) >= 2 * SMALLEST_BAND:
-        coarse = F.avg_pool2d(difference, 2)
-        size = difference.shape[-2:]
-        bands.append(difference - F.interpolate(coarse, size=size, mode="bilinear", align_corners=False))
-        difference = coarse
-    return [*bands, difference]
 
 
 RECONSTRUCTIONS: dict[str, Callable[[Tensor], list[Tensor]]] = {"edges": edges, "pyramid": laplacian_bands}
