@@ -1,31 +1,20 @@
-"""The events behind the Translate tab: strength, there and back, all models, many photos, a video."""
+"""The events behind the Translate tab: one photo, its strength, there and back, all models."""
 
 from __future__ import annotations
 
-import itertools
 import re
-import zipfile
-from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
 import pytest
-import torch
 from PIL import ExifTags, Image, ImageCms
 
 from app_server import assert_plain
-from builders import model_of, photo, pixels, png, save, tiny_cyclegan
-from imgsynth.checkpoints import catalog
-from imgsynth.errors import BadImage
-from imgsynth.imaging.archive import SHEET
-from imgsynth.imaging.clips import read_clip
+from builders import model_of, photo, pixels, png, tiny_cyclegan
 from imgsynth.imaging.read import read_photo
 from imgsynth.imaging.record import read_record
-from imgsynth.imaging.video import Pace, count_frames, write_clip
-from imgsynth.runtime.opening import Runtime
 from imgsynth.tasks.redo import Inputs, redo
 from imgsynth.tasks.requests import TranslateRequest
 from imgsynth.tasks.round_trip import psnr
@@ -35,75 +24,14 @@ from imgsynth.ui.app import build
 from imgsynth.ui.batch_panel import make_paint_many
 from imgsynth.ui.clip_panel import make_paint_clip
 from imgsynth.ui.compare import make_compare
-from imgsynth.ui.endpoints import Endpoints
 from imgsynth.ui.round_trip import back_button, make_there_and_back, way_back
 from imgsynth.ui.runs import begin, stop
 from imgsynth.ui.session import Session
 from imgsynth.ui.strength import Kept, mix_again
 from imgsynth.ui.translate_tab import make_paint
-from test_batch import BAD
+from translate_parts import PAIRS, refusal, value_of, values
 
-PAIRS = {"there": "back", "back": "there", "alone": None, "broken": None}
-
-
-class Bar:
-    """Takes the place of Gradio's progress and remembers what was shown."""
-
-    def __init__(self) -> None:
-        self.shown: list[str] = []
-
-    def __call__(self, progress: Any, desc: str = "", unit: str = "") -> None:
-        self.shown.append(f"{desc} {progress[0]}/{progress[1]}" if isinstance(progress, tuple) else desc)
-
-
-@pytest.fixture
-def bar() -> Any:
-    return Bar()
-
-
-@pytest.fixture
-def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
-    """A page's session on three small translators, two of them a pair, and a file that holds none."""
-    weights = tmp_path / "weights"
-    weights.mkdir()
-    for seed, name in enumerate(("there", "back", "alone")):
-        save(tiny_cyclegan(seed).state_dict(), weights / f"{name}.safetensors")
-    (weights / "broken.safetensors").write_bytes(b"no weights")
-    rows = {
-        name: catalog.Checkpoint(
-            name, name.title(), ("translate",), "bundled", f"{name}.safetensors", pair=pair
-        )
-        for name, pair in PAIRS.items()
-    }
-    monkeypatch.setattr(catalog, "_shipped_catalog", lambda: rows)
-    monkeypatch.setenv("IMGSYNTH_WEIGHTS", str(weights))
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    return Session(Runtime("cpu", "fp32"))
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> str:
-    """A photo with alpha."""
-    path = tmp_path / "scene.png"
-    path.write_bytes(png(pixels(45, 62, 4)))
-    return str(path)
-
-
-def values(path: str | Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image).copy()
-
-
-def value_of(component: gr.components.Component) -> Any:
-    """What an event gives a component to show."""
-    return component.constructor_args["value"]
-
-
-def refusal(call: Any) -> str:
-    with pytest.raises(gr.Error) as caught:
-        call()
-    assert_plain(caught.value.message)
-    return str(caught.value.message)
+pytest_plugins = ["translate_fixtures"]
 
 
 # one photo
@@ -253,158 +181,6 @@ def test_comparing_stops_after_the_model_at_hand(session: Session, scene: str, b
     line, _ = next(steps)
     stop(run)
     assert line.startswith("1 of 4 models") and list(steps) == []
-
-
-# many photos
-
-
-@pytest.fixture
-def mixed(tmp_path: Path) -> list[str]:
-    """30 files: every third one is bad, in one of four ways, whatever its ending says."""
-    files = []
-    for index in range(30):
-        kind = list(BAD)[index // 3 % len(BAD)] if index % 3 == 1 else "good"
-        path = tmp_path / f"{kind}{index}.{'jpg' if kind == 'text' else 'png'}"
-        path.write_bytes(png(pixels(16, 20 + index, seed=index)) if kind == "good" else BAD[kind][0]())
-        files.append(str(path))
-    return files
-
-
-def test_the_good_ones_of_thirty_files_are_done_and_the_bad_ones_named(
-    session: Session, mixed: list[str], bar: Any
-) -> None:
-    *steps, last = make_paint_many(session)("there", 0.5, mixed, begin(None), bar)
-    assert len(steps) == 30
-    line, shown, failed, _ = steps[-1]
-    good = [Path(path) for path in mixed if Path(path).stem.startswith("good")]
-    assert [caption for _, caption in shown] == [path.stem for path in good]
-    for (path, _), given in zip(shown, good, strict=True):
-        expected = translate(session.model("there"), TranslateRequest(strength=0.5), read_photo(given))
-        assert np.array_equal(values(path), np.asarray(expected.image))
-    told = failed.splitlines()
-    bad = [Path(path) for path in mixed if not Path(path).stem.startswith("good")]
-    assert len(told) == len(bad) == 10 and line.startswith("30 photos") and "10 could not" in line
-    for sentence, path in zip(told, bad, strict=True):
-        about = BAD[path.stem.rstrip("0123456789")][1]
-        assert sentence.startswith(f"- {path.name} ") and about in sentence.replace("\\", "")
-        assert str(path.parent) not in sentence
-    with zipfile.ZipFile(value_of(last[-1])) as archive:
-        assert archive.namelist() == [*(f"{path.stem}.png" for path in good), SHEET]
-        assert archive.read(f"{good[0].stem}.png") == Path(shown[0][0]).read_bytes()
-    assert bar.shown[-1].endswith("30/30")
-
-
-def test_a_stopped_batch_keeps_what_is_done(session: Session, mixed: list[str], bar: Any) -> None:
-    run = begin(None)
-    steps = make_paint_many(session)("there", 1.0, mixed, run, bar)
-    line, shown, _, _ = list(itertools.islice(steps, 4))[-1]
-    stop(run)
-    (last,) = steps
-    assert line.startswith("4 of 30 photos") and len(shown) == 3
-    assert last[0].startswith("Stopped after 4 of 30 photos")
-    with zipfile.ZipFile(value_of(last[-1])) as archive:
-        assert len(archive.namelist()) == 3 + 1
-
-
-def test_a_batch_of_bad_files_alone_ends_without_a_zip(session: Session, mixed: list[str], bar: Any) -> None:
-    bad = [path for path in mixed if "good" not in path]
-    steps = list(make_paint_many(session)("there", 1.0, bad, begin(None), bar))
-    assert len(steps) == len(bad) and steps[-1][1] == []
-
-
-def test_a_photo_may_be_called_like_the_contact_sheet(session: Session, tmp_path: Path, bar: Any) -> None:
-    path = tmp_path / "Contact-Sheet.png"
-    path.write_bytes(png(pixels(20, 20)))
-    *_, last = make_paint_many(session)("there", 1.0, [str(path)], begin(None), bar)
-    with zipfile.ZipFile(value_of(last[-1])) as archive:
-        assert archive.namelist() == [path.name]
-
-
-def test_a_new_run_ends_the_earlier_one_of_its_button(session: Session, mixed: list[str], bar: Any) -> None:
-    run = begin(None)
-    steps = make_paint_many(session)("there", 1.0, mixed, run, bar)
-    next(steps)
-    assert begin(run) != run
-    assert len(list(steps)) == 1  # the ZIP of what is done
-
-
-# a video
-
-
-@pytest.fixture(params=[".mp4", ".gif"])
-def clip(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Six frames of three tenths of a second in all."""
-    path = tmp_path / f"holiday{request.param}"
-    frames: Iterator[Image.Image] = (Image.fromarray(pixels(36, 48, seed=seed)) for seed in range(6))
-    pace = Pace.of([Fraction(1, 20)] * 6)
-    write_clip(path, frames, pace, {"imgsynth": "1.0.0", "task": "test", "request": {}})
-    return str(path)
-
-
-def test_a_video_stays_a_video_and_can_be_made_again(session: Session, clip: str, bar: Any) -> None:
-    *steps, last = make_paint_clip(session)("there", 0.5, clip, begin(None), bar)
-    done = [int(step[0].split()[0]) for step in steps]
-    assert done == sorted(set(done)) and done[-1] == 6 and last[0].startswith("6 frames")
-    made = Path(value_of(last[-1]))
-    assert made.suffix == Path(clip).suffix and count_frames(made) == 6
-    record = read_record(made)
-    assert record["request"] == {"strength": 0.5, "video": True}
-    assert record["input_sha256"] == [read_clip(clip).sha256]
-
-    endpoints = Endpoints(session)
-    again = endpoints.redo(str(made), clip)
-    assert Path(again).suffix == made.suffix and read_record(again) == record
-    for one, other in zip(read_clip(again).frames(), read_clip(made).frames(), strict=True):
-        assert np.array_equal(one.pixels, other.pixels)
-    with pytest.raises(BadImage, match="parameter photo is missing"):
-        endpoints.redo(str(made))
-    with pytest.raises(BadImage, match="not the photo that was used"):
-        endpoints.redo(str(made), str(made))
-
-
-def test_a_stopped_video_keeps_the_frames_that_are_done(
-    session: Session, clip: str, bar: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = begin(None)
-    model, painted = session.model("there"), itertools.count(1)
-    whole = type(model).translate  # type: ignore[attr-defined]
-
-    def translating(self: Any, batch: torch.Tensor) -> torch.Tensor:
-        # The first two are the noise that tells how much memory a pass takes, and the first frame.
-        if next(painted) == 3:
-            stop(run)
-        return whole(self, batch)
-
-    monkeypatch.setattr(type(model), "translate", translating)
-    *_, last = make_paint_clip(session)("there", 1.0, clip, run, bar)
-    assert count_frames(value_of(last[-1])) == 2
-    assert last[0].startswith("Stopped after 2 of 6 frames")
-
-
-def test_a_video_that_nobody_waits_for_ends_and_leaves_no_file(
-    session: Session, clip: str, bar: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run, painted = begin(None), []
-    model = session.model("there")
-    whole = type(model).translate  # type: ignore[attr-defined]
-    monkeypatch.setattr(type(model), "translate", lambda self, batch: painted.append(1) or whole(self, batch))
-    steps = make_paint_clip(session)("there", 1.0, clip, run, bar)
-    next(steps)
-    steps.close()  # waits for the writer
-    seen = len(painted)
-    assert list(Path(run).iterdir()) == []
-    assert list(steps) == [] and len(painted) == seen
-
-
-def test_what_is_no_video_is_refused(session: Session, scene: str, bar: Any) -> None:
-    assert "still picture" in refusal(
-        lambda: list(make_paint_clip(session)("there", 1.0, scene, begin(None), bar))
-    )
-
-
-def test_the_endpoint_takes_videos(session: Session, clip: str) -> None:
-    made = Path(Endpoints(session).translate("there", clip))
-    assert made.suffix == (".mp4" if clip.endswith(".mp4") else ".png")
 
 
 # the page
