@@ -133,6 +133,16 @@ def test_only_a_small_domain_is_augmented(images: Path, monkeypatch: pytest.Monk
     assert (seen[0].min(), seen[1].min()) == (0, 1)
 
 
+def test_r1_costs_a_judge_its_steepness(images: Path) -> None:
+    recipe = make("cyclegan", images, r1=1.0, augment="none")
+    a, b = torch.randn(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0)).tanh()
+    before = recipe.steepness(a, b).item()
+    for judge in (recipe.judge_a, recipe.judge_b):
+        judge.score.weight.data.mul_(3)
+    assert recipe.steepness(a, b).item() == pytest.approx(9 * before, rel=1e-3)
+    assert np.isfinite(list(recipe.step(0, 0.0).values())).all()
+
+
 def test_identity_can_be_left_out(images: Path) -> None:
     recipe = make("cyclegan", images, identity=0.0)
     calls: list[int] = []
