@@ -1,6 +1,6 @@
 """What tiles cost and save: one photo translated whole and in tiles, side by side in one run.
 
-python -m benchmarks.tiles photo2monet [--photo examples/china.jpg] [--width 2048] [--sides 256,512,1024]
+python -m benchmarks.tiles photo2monet [--photo examples/china.jpg] [--width 2048] [--sides 384,768,1152]
 
 Seconds are the best of the rounds, the ratio is to the whole photo. Memory is what the process has held
 at most until then (on a GPU, what this way held at most): smaller tiles come first, so on a CPU each row
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("checkpoint")
     parser.add_argument("--photo", type=Path, default=Path("examples/china.jpg"))
     parser.add_argument("--width", type=int, default=2048)
-    parser.add_argument("--sides", default="256,512,1024")
+    parser.add_argument("--sides", default="384,768,1152")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     model = api.open_checkpoint(options.checkpoint)
