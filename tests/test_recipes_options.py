@@ -152,7 +152,7 @@ def test_identity_can_be_left_out(images: Path) -> None:
 
 
 def test_levels_of_a_u_net_end_at_two_pixels_or_an_odd_number() -> None:
-    from imgsynth.training.cyclegan import unet_sizes
+    from imgsynth.training.translators import unet_sizes
 
     assert [len(unet_sizes(size, 4, 7)["widths"]) for size in (16, 96, 128, 512)] == [3, 5, 6, 7]
     assert len(unet_sizes(512, 4, 4)["widths"]) == 4

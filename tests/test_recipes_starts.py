@@ -18,12 +18,12 @@ from imgsynth.architectures.cyclegan_resnet import CYCLEGAN_RESNET, ResnetGenera
 from imgsynth.architectures.lama import LaMaGenerator, assemble
 from imgsynth.errors import BadRequest, TrainingFailed
 from imgsynth.training import gan, identity, identity_resnet
-from imgsynth.training.cyclegan import resnet_sizes
 from imgsynth.training.folding import fold_norms
 from imgsynth.training.generators import PLANS
 from imgsynth.training.options import CycleGANOptions
 from imgsynth.training.recipe import Settings
 from imgsynth.training.run import make_recipe
+from imgsynth.training.translators import resnet_sizes
 
 
 def photo(side: int = 64) -> Tensor:
@@ -176,6 +176,36 @@ def test_a_run_folds_the_norms_of_what_it_starts_from(images: Path) -> None:
     torch.testing.assert_close(recipe.averages["to_b"].network.state_dict(), painter.state_dict())
     with pytest.raises(TrainingFailed, match="--norm none"):
         make_recipe("cyclegan", replace(settings, options={"fold_norms": True}))
+
+
+@pytest.mark.parametrize(
+    ("trained", "options", "advice"),
+    [
+        ("none", {}, "give --norm none, without"),
+        ("none", {"norm": "none", "fold_norms": True}, "give --norm none, without"),
+        ("instance", {"norm": "none"}, "add --fold-norms on, or leave out --norm none"),
+    ],
+)
+def test_weights_of_other_norms_are_refused(
+    trained: str, options: dict[str, Any], advice: str, images: Path
+) -> None:
+    """They would fit, and mean nothing."""
+    sizes = resnet_sizes(4, CycleGANOptions(norm=trained))
+    settings = Settings(
+        (images,),
+        images / "a.safetensors",
+        size=32,
+        width=4,
+        data_b=(images,),
+        out_back=images / "b.safetensors",
+        init=(ResnetGenerator(**sizes).state_dict(),),
+        init_sizes=(sizes,),
+        options=options,
+    )
+    with pytest.raises(TrainingFailed, match=advice):
+        make_recipe("cyclegan", settings)
+    fitting = {"norm": trained}
+    make_recipe("cyclegan", replace(settings, options=fitting))
 
 
 # A head start

@@ -14,7 +14,7 @@ from imgsynth.cli.train_options import with_recipe_options
 from imgsynth.errors import BadRequest, TrainingFailed
 
 if TYPE_CHECKING:
-    from imgsynth.architectures.registry import StateDict
+    from imgsynth.architectures.registry import Opened
     from imgsynth.cli.train_request import TrainRequest
     from imgsynth.training.recipe import Recipe, Settings
     from imgsynth.training.run import Budget
@@ -85,12 +85,14 @@ def train(
     check_files(out, out_back, resume)
     with joined(pick_device(common.device)) as device:
         check_publishing(push_to_hub, public)
+        beginnings = [opened_init(what) for what in init or ()]
         settings = Settings(
             data=tuple(data),
             out=out,
             data_b=tuple(data_b or ()),
             out_back=out_back,
-            init=tuple(weights_of(what) for what in init or ()),
+            init=tuple(dict(opened.network.state_dict()) for opened in beginnings),
+            init_sizes=tuple(opened.hyperparameters for opened in beginnings),
             device=device,
             options=chosen,
             **request.model_dump(exclude={"minutes", "steps"}),
@@ -152,13 +154,13 @@ def check_writable(out: Path) -> None:
         raise BadRequest(f"{out.name} may not be written there; choose another folder.")
 
 
-def weights_of(what: str) -> StateDict:
-    """The weights of a checkpoint, in the spelling of our own network."""
+def opened_init(what: str) -> Opened:
+    """The checkpoint to start from, read into our own network."""
     from imgsynth.checkpoints.naming import resolve
     from imgsynth.runtime.opening import open_file
 
     with download_bar() as report:
-        return dict(open_file(resolve(what), report).opened.network.state_dict())
+        return open_file(resolve(what), report).opened
 
 
 def build(name: str, settings: Settings) -> Recipe:

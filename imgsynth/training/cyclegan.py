@@ -13,25 +13,22 @@ from torch import Tensor, nn
 
 from imgsynth.architectures.cyclegan_resnet import CYCLEGAN_RESNET, ResnetGenerator
 from imgsynth.architectures.pix2pix_unet import PIX2PIX_UNET
-from imgsynth.architectures.registry import Architecture, Hyperparameters, StateDict
-from imgsynth.errors import TrainingFailed
+from imgsynth.architectures.registry import Architecture, StateDict
 from imgsynth.training.augment import augment
 from imgsynth.training.data import load, random_crop
 from imgsynth.training.discriminators import PatchDiscriminator, PatchNorm
 from imgsynth.training.droplets import DropletPenalty
 from imgsynth.training.folding import fold_norms
-from imgsynth.training.identity_resnet import start_as_identity
 from imgsynth.training.losses import LOSSES, zero_centred_penalty
 from imgsynth.training.microbatch import Terms
 from imgsynth.training.options import CycleGANOptions, options_of
 from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
+from imgsynth.training.translators import BLOCKS, MOST_LEVELS, check, resnet_sizes, start, unet_sizes
 
 BETAS = (0.5, 0.999)
 POOL = 50
-BLOCKS = 6
 # The paper does not halve the generators' least squares, as `losses.py` does after Mao et al.
 VERDICTS = 2.0
-MOST_LEVELS = 7
 # As often as that it is nearly as good as at every step, at a quarter of the time.
 DROPLETS_EVERY = 4
 PENALISED_EVERY = 4
@@ -292,51 +289,3 @@ class CycleGANRecipe(Recipe):
             f"betas {BETAS[0]} and {BETAS[1]}, rates falling to zero over the second half",
             "average": "EMA 0.999",
         }
-
-
-def check(settings: Settings, options: CycleGANOptions, size: int) -> None:
-    """
-    Raises:
-        TrainingFailed: there are not two domains, crops that generators give back at another size, or norms
-            to fold that are not there or that would stay.
-    """
-    if not settings.data_b or settings.out_back is None:
-        raise TrainingFailed(
-            "CycleGAN learns two domains; give --data-b for the second and --out-back for B to A."
-        )
-    if size % 4:
-        raise TrainingFailed(
-            f"A CycleGAN is trained on crops whose side is a multiple of 4, not {size}; choose another size."
-        )
-    if options.fold_norms and not (
-        settings.init and options.norm == "none" and options.generator == "resnet"
-    ):
-        raise TrainingFailed(
-            "Norms can be folded where a ResNet without norms starts from one with them; "
-            "give --norm none and --init."
-        )
-
-
-def resnet_sizes(width: int, options: CycleGANOptions) -> Hyperparameters:
-    """Reflection everywhere: zero padding learns bright bands along the borders."""
-    chosen = {"upsampling": options.upsampling, "norm": options.norm}
-    return {"width": width, "blocks": BLOCKS, "padding": "reflect", **chosen}
-
-
-def start(generator: nn.Module) -> None:
-    """The published start; a ResNet without norms, to which scale matters, starts as the identity."""
-    if isinstance(generator, ResnetGenerator) and generator.norm == "none":
-        start_as_identity(generator)
-        return
-    for module in generator.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(module.weight, 0.0, 0.02)
-
-
-def unet_sizes(size: int, width: int, most: int) -> Hyperparameters:
-    """Levels until the map is two pixels a side, which an instance norm can still work on, or odd."""
-    levels = 0
-    while size % 2 == 0 and size > 2 and levels < most:
-        size, levels = size // 2, levels + 1
-    widths = [width * min(8, 2**i) for i in range(levels)]
-    return {"widths": widths, "norm": "instance", "bias": True}

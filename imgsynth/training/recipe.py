@@ -28,6 +28,8 @@ class Settings:
         width: base width of the network.
         batch: images a step, in each process.
         holdout: part of each source, last by name, kept untrained.
+        init: weights to start from, in the spelling of our own networks.
+        init_sizes: hyper-parameters of the networks they came from, where these are known.
         options: what else the recipe of that name can be told, by the names of `training.options`.
     """
 
@@ -41,6 +43,7 @@ class Settings:
     holdout: float = 0.1
     seed: int = 0
     init: tuple[StateDict, ...] = ()
+    init_sizes: tuple[Hyperparameters, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
