@@ -102,6 +102,14 @@ def set_number(page: Page, label: str, value: int) -> None:
     wait_until(page, holds)
 
 
+def slide(page: Page, label: str, steps: int) -> None:
+    """Moves a slider by keys, which says "input" as dragging does."""
+    slider = page.get_by_label(f"range slider for {label}", exact=True)
+    slider.focus()
+    for _ in range(abs(steps)):
+        slider.press("ArrowRight" if steps > 0 else "ArrowLeft")
+
+
 def toast(page: Page) -> str:
     """The one error that is shown; closes it."""
     text = page.get_by_test_id("toast-text")

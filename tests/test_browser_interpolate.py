@@ -140,7 +140,7 @@ def test_four_keyframes_are_blended(visit: Visit) -> None:
     open_tab(page, "Interpolate")
     page.locator("#interpolate-keyframes textarea").fill("5,1,7,2")
     strip_shows(page, ["5", "1", "7", "2"])
-    page.locator("#interpolate-blend button").first.click()
+    unfold(page, "Blend four keyframes")
     set_number(page, "Columns", 6)
     page.locator("#interpolate-blend-go").click()
     api.expect(page.locator("#interpolate-blend-status")).to_contain_text("6×5 pictures")

@@ -21,6 +21,7 @@ from browser_pages import (
     gallery_shows,
     keep,
     records,
+    slide,
     sources,
     unfold,
     values,
@@ -83,13 +84,6 @@ def visit_model(visit: Visit, server: AppServer) -> Any:
 
 def requests(page: Page) -> list[dict[str, Any]]:
     return [record["request"] for record in records(page, "#sample-gallery")]
-
-
-def slide(page: Page, label: str, steps: int) -> None:
-    slider = page.get_by_label(f"range slider for {label}", exact=True)
-    slider.focus()
-    for _ in range(steps):
-        slider.press("ArrowRight")
 
 
 def set_seeds(page: Page, sources: str, destinations: str) -> None:

@@ -20,7 +20,9 @@ from browser_pages import (
     open_tab,
     records,
     set_number,
+    slide,
     sources,
+    unfold,
     upload,
     values,
     wait_until,
@@ -43,14 +45,6 @@ def pick(page: Page, number: int) -> None:
 
 def requests(page: Page, selector: str = "#sample-gallery") -> list[dict[str, object]]:
     return [record["request"] for record in records(page, selector)]
-
-
-def slide(page: Page, label: str, steps: int) -> None:
-    """Moves a slider by keys, which says "input" as dragging does."""
-    slider = page.get_by_label(f"range slider for {label}", exact=True)
-    slider.focus()
-    for _ in range(abs(steps)):
-        slider.press("ArrowRight" if steps > 0 else "ArrowLeft")
 
 
 def test_from_a_picture_to_variations_and_a_video(visit: Visit, tmp_path: Path) -> None:
@@ -120,10 +114,10 @@ def test_a_picture_goes_on_in_another_tab(visit: Visit, tab: str) -> None:
 def test_pictures_follow_psi_and_directions(visit: Visit) -> None:
     page = visit()
     pick(page, 0)
-    page.locator("#sample-options button").first.click()
+    unfold(page, "Options")
     slide(page, "Truncation (psi)", -4)
     wait_until(page, lambda: requests(page)[15]["psi"] == 0.8)
-    page.locator("#sample-directions button").first.click()
+    unfold(page, "Directions")
     slide(page, "Direction 1", 12)
     wait_until(page, lambda: requests(page)[15].get("directions") == {"component 1": 1.2})
     api.expect(page.locator("#sample-picked-line")).to_contain_text("component 1 +1.2")
@@ -151,7 +145,7 @@ def test_a_photo_is_found_and_goes_on_like_a_picture(visit: Visit) -> None:
     page = visit("/?__theme=dark", width=390, height=844)
     page.locator("#sample-model input[value=avatars-vae]").check()
     gallery_shows(page, list(range(16)))
-    page.locator("#sample-photo-part button").first.click()
+    unfold(page, "Your photo in this model")
     upload(page, "#sample-photo", CHINA)
     page.locator("#sample-find").click()
     api.expect(page.locator("#sample-find-status")).to_contain_text("from the photo")
