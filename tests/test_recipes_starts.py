@@ -130,6 +130,12 @@ def test_weights_of_another_network_are_refused() -> None:
 # Norms that go into convolutions
 
 
+def translation(images: Path) -> Settings:
+    """Of a small CycleGAN between a folder and itself."""
+    outs = {"out": images / "a.safetensors", "out_back": images / "b.safetensors"}
+    return Settings((images,), data_b=(images,), size=32, width=4, **outs)
+
+
 @pytest.mark.parametrize("upsampling", ["transposed", "nearest"])
 def test_folded_norms_do_to_the_average_picture_what_the_norms_did(upsampling: str) -> None:
     """Measured on one picture, they do so exactly to it."""
@@ -161,13 +167,8 @@ def test_folded_norms_let_tones_through() -> None:
 def test_a_run_folds_the_norms_of_what_it_starts_from(images: Path) -> None:
     painter = ResnetGenerator(**resnet_sizes(4, CycleGANOptions()))
     weights = copy.deepcopy(painter.state_dict())
-    settings = Settings(
-        (images,),
-        images / "a.safetensors",
-        size=32,
-        width=4,
-        data_b=(images,),
-        out_back=images / "b.safetensors",
+    settings = replace(
+        translation(images),
         init=(weights,),
     )
     recipe: Any = make_recipe("cyclegan", replace(settings, options={"norm": "none", "fold_norms": True}))
@@ -191,13 +192,8 @@ def test_weights_of_other_norms_are_refused(
 ) -> None:
     """They would fit, and mean nothing."""
     sizes = resnet_sizes(4, CycleGANOptions(norm=trained))
-    settings = Settings(
-        (images,),
-        images / "a.safetensors",
-        size=32,
-        width=4,
-        data_b=(images,),
-        out_back=images / "b.safetensors",
+    settings = replace(
+        translation(images),
         init=(ResnetGenerator(**sizes).state_dict(),),
         init_sizes=(sizes,),
         options=options,

@@ -9,12 +9,12 @@ from typing import Any
 import gradio as gr
 
 from imgsynth.errors import BadRequest
-from imgsynth.families.tiling import Progress
 from imgsynth.tasks.blend import blend
 from imgsynth.tasks.requests import PHOTO, BlendRequest, make_request
 from imgsynth.ui.classes import chosen_label
 from imgsynth.ui.keyframes import keyframes_of, psi_of
-from imgsynth.ui.session import CHEAP, LANE, PRIVATE, Session, literal, plain, save, still_wanted
+from imgsynth.ui.runs import counting_bar
+from imgsynth.ui.session import CHEAP, LANE, PRIVATE, Session, literal, plain, save
 from imgsynth.ui.viewers import picture_to_come
 from imgsynth.ui.walk_controls import Updates, Values, WalkControls
 
@@ -86,7 +86,9 @@ def make_blend(session: Session, controls: WalkControls, panel: BlendPanel) -> A
             label=chosen_label(model, values[c.label]),
         )
         started = time.monotonic()
-        picture = blend(model, request, photos[: corners.count(PHOTO)], drawing_bar(progress))
+        picture = blend(
+            model, request, photos[: corners.count(PHOTO)], counting_bar(progress, "Drawing", "pictures")
+        )
         path, seconds = save(picture), time.monotonic() - started
         size = f"{request.columns}×{request.rows} pictures"
         return {
@@ -96,17 +98,6 @@ def make_blend(session: Session, controls: WalkControls, panel: BlendPanel) -> A
         }
 
     return run
-
-
-def drawing_bar(progress: gr.Progress) -> Progress:
-    """Counts pictures, and ends the work when its event is cancelled."""
-    check = still_wanted()
-
-    def report(done: int, total: int) -> None:
-        check()
-        progress((done, total), desc="Drawing", unit="pictures")
-
-    return report
 
 
 def connect_blend(run: Any, controls: WalkControls, panel: BlendPanel) -> None:

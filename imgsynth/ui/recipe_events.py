@@ -10,7 +10,6 @@ import gradio as gr
 
 from imgsynth.errors import BadRequest, CheckpointNotFound, ImgsynthError, NoRecord
 from imgsynth.families import Model, require_task
-from imgsynth.families.tiling import Progress
 from imgsynth.imaging.masks import read_mask
 from imgsynth.imaging.read import Photo, read_photo
 from imgsynth.tasks.mixing import layers_of, styled_model
@@ -27,8 +26,9 @@ from imgsynth.ui.recipe_parts import RecipeParts, Targets
 from imgsynth.ui.recipe_words import EMPTY, FOREIGN, beyond, notes, recipe_card
 from imgsynth.ui.recipes import Recipe, Wish, drawing_of, name_of, read_recipe, tab_of, wish_of
 from imgsynth.ui.remaking import compared, remade, seen
+from imgsynth.ui.runs import counting_bar
 from imgsynth.ui.sample_events import MOST_SHOWN, SampleEvents
-from imgsynth.ui.session import Session, literal, still_wanted
+from imgsynth.ui.session import Session, literal
 from imgsynth.ui.settings import DIRECTIONS, TabSettings, Updates, Values, fit_directions
 from imgsynth.ui.uploads import FileInput
 
@@ -272,24 +272,19 @@ class RecipeEvents:
         opened = values[self.arrival.events.parts.opened]
         model = self.session.model(name_of(recipe, self.session, opened))
         progress(0.3, desc=MAKING)
-        made = remade(model, recipe, list(values[p.photos] or ()), values[p.mask], remaking_bar(progress))
+        made = remade(
+            model,
+            recipe,
+            list(values[p.photos] or ()),
+            values[p.mask],
+            counting_bar(progress, MAKING, "pieces"),
+        )
         ready = gr.DownloadButton(value=made, visible=True)
         return {
             **seen(p.made_image, p.made_video, made),
             p.status: compared(recipe.path, made),
             p.download: ready,
         }
-
-
-def remaking_bar(progress: gr.Progress) -> Progress:
-    """Counts the pieces of a result, and ends the work when its event is cancelled."""
-    check = still_wanted()
-
-    def report(done: int, total: int) -> None:
-        check()
-        progress((done, total), desc=MAKING, unit="pieces")
-
-    return report
 
 
 def chosen(recipe: Recipe | None) -> Recipe:

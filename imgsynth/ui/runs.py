@@ -63,6 +63,17 @@ def start_run(
     begun.then(work, [*inputs, run], list(outputs), **shown)
 
 
+def counting_bar(progress: gr.Progress, doing: str, unit: str) -> Progress:
+    """Counts the pieces of a result, and ends the work when its event is cancelled."""
+    check = still_wanted()
+
+    def report(done: int, total: int) -> None:
+        check()
+        progress((done, total), desc=doing, unit=unit)
+
+    return report
+
+
 def tile_bar(progress: gr.Progress, doing: str = "Painting") -> Progress:
     """Counts the tiles of a large photo, and ends the work when its event is cancelled."""
     check = still_wanted()
