@@ -18,6 +18,8 @@ import imgsynth
 from app_server import AppServer, NewClient, OpenHere, started, tail
 from builders import pixels, png
 
+FAILED = pytest.StashKey[bool]()
+
 
 @pytest.fixture(scope="session")
 def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
@@ -30,6 +32,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Shows the app's log beside every failure of a test that used it."""
     report: Any = yield
     server = getattr(item, "funcargs", {}).get("app_server")
+    item.stash[FAILED] = report.failed
     if report.failed and isinstance(server, AppServer):
         report.sections.append(("log of the app", tail(server.log)))
     return report

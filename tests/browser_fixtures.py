@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from app_fixtures import FAILED
 from app_server import ARTIFACTS, PATIENCE, AppServer
-from browser_pages import CHROMIUM, Visit, api
+from browser_pages import CHROMIUM, Visit, api, keep
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -28,8 +29,11 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(browser: Browser, app_server: AppServer) -> Iterator[Visit]:
-    """Opens the page and waits for its first pictures; in the end, no request may have left the machine."""
+def visit(browser: Browser, app_server: AppServer, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """Opens the page and waits for its first pictures; in the end, no request may have left the machine.
+
+    Of a test that failed, the pages as they are then are kept among the screenshots.
+    """
     contexts, asked, failed, servers = [], [], [], [app_server]
 
     def go(
@@ -52,7 +56,9 @@ def visit(browser: Browser, app_server: AppServer) -> Iterator[Visit]:
         return page
 
     yield go
-    for context in contexts:
+    for number, context in enumerate(contexts):
+        if request.node.stash[FAILED]:
+            keep(context.pages[0], f"failed-{request.node.name}-{number}")
         context.close()
     assert asked
     allowed = (*(f"{server.url}/" for server in servers), "data:", "blob:")

@@ -18,7 +18,7 @@ from app_server import ARTIFACTS, PATIENCE, REPOSITORY, assert_plain
 from imgsynth.imaging.record import Record, read_record
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 CHROMIUM = shutil.which("chromium")
 api: Any = pytest.importorskip(
@@ -26,6 +26,9 @@ api: Any = pytest.importorskip(
 )
 MARKS = [
     pytest.mark.browser,
+    # Gradio loads a control's code when it is first shown; what comes in that moment is lost, now and then
+    # on a starved machine in spite of all waiting. A second failure in a row is one of ours.
+    pytest.mark.flaky(reruns=1),
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine's PATH"),
 ]
 api.expect.set_options(timeout=PATIENCE * 1000)
@@ -47,6 +50,12 @@ def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
 
 
+def press(button: Locator) -> None:
+    """Presses a button that has only just appeared, as a person does: once its surroundings are at rest."""
+    button.evaluate(UNTIL_CALM)
+    button.click()
+
+
 def unfold(page: Page, title: str) -> None:
     """Opens a part. Its controls are made only now, and what is given to one while others are still being
     made is lost; so it waits until nothing in the part has changed for a moment."""
@@ -60,11 +69,30 @@ def keep(page: Page, name: str) -> None:
 
 
 def sources(page: Page, selector: str) -> list[str]:
-    return [str(image.get_attribute("src")) for image in page.locator(f"{selector} img").all()]
+    """The addresses of the pictures that are there at this moment, none or more."""
+    found = page.locator(f"{selector} img").evaluate_all("images => images.map((i) => i.getAttribute('src'))")
+    return [str(address) for address in found]
+
+
+def source(page: Page, selector: str, index: int = 0) -> str:
+    """The address of one picture, once it is there: the line below may be ahead of it."""
+    return str(page.locator(f"{selector} img").nth(index).get_attribute("src"))
 
 
 def fetched(page: Page, address: str) -> bytes:
     return page.request.get(address).body()
+
+
+def picture(page: Page, selector: str, index: int = 0) -> bytes:
+    """The file of one picture, once it is there."""
+    return fetched(page, source(page, selector, index))
+
+
+def downloaded(page: Page, selector: str) -> bytes:
+    """What a button gives, once there is something to be had."""
+    with page.expect_download() as download:
+        page.locator(selector).click()
+    return download.value.path().read_bytes()
 
 
 def values(data: bytes) -> np.ndarray:

@@ -78,6 +78,26 @@ def test_an_anchored_generator_learns_to_redraw(
     assert recipe.describe()["anchor"] == "tiny-conv_vae, weight 1000"  # a card holds no path
 
 
+def test_what_is_finer_than_the_size_of_comparison_is_free(
+    tmp_path: Path, tiny_checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(anchor, "SURVEYED", 64)
+    for i in range(8):
+        Image.new("RGB", (32, 32), (30 * i, 200, 128)).save(tmp_path / f"{i}.png")
+    options = {"anchor": str(tiny_checkpoints["conv_vae"]), "anchor_size": 16, "collapse_every": 0}
+    sizes: dict[str, Any] = {"size": 32, "width": 4, "batch": 2, "holdout": 0.0}
+    recipe: Any = make_recipe(
+        "gan", Settings((tmp_path,), tmp_path / "a.safetensors", options=options, **sizes)
+    )
+    real = torch.rand(2, 3, 32, 32) - 0.5
+    fine = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(16, 16) * 0.3
+    monkeypatch.setattr(type(recipe.generator), "forward", lambda *_: real + fine)
+    assert recipe.redrawing_error(torch.zeros(2, recipe.latent), real).item() < 1e-6
+    monkeypatch.setattr(type(recipe.generator), "forward", lambda *_: real + 0.3)
+    assert recipe.redrawing_error(torch.zeros(2, recipe.latent), real).item() > 0.02
+    assert recipe.describe()["anchor"] == "tiny-conv_vae, weight 30, at 16 px"
+
+
 def test_every_process_turns_to_the_same_axes(pictures: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(anchor, "SURVEYED", 64)
     given: dict[int, Tensor] = {}

@@ -13,9 +13,11 @@ from browser_pages import (
     MARKS,
     Visit,
     api,
+    downloaded,
     fetched,
     keep,
     open_tab,
+    source,
     sources,
     toast,
     unfold,
@@ -130,7 +132,7 @@ def test_strokes_keys_fill_and_going_on(visit: Visit, sea: Path) -> None:
     assert not changed[:, WIDTH // 2 :].any()
     keep(page, "inpaint-filled")
 
-    made = sources(page, "#inpaint-result")[1]
+    made = source(page, "#inpaint-result", 1)
     page.locator("#inpaint-go-on").click()
     api.expect(page.locator("#inpaint-status")).to_contain_text("The result is the photo now")
     x, y = round(FIRST[0] * WIDTH), round(FIRST[1] * HEIGHT)
@@ -139,7 +141,7 @@ def test_strokes_keys_fill_and_going_on(visit: Visit, sea: Path) -> None:
     shown(page)
     paint(page, SECOND)
     page.keyboard.press("Control+Enter")
-    wait_until(page, lambda: sources(page, "#inpaint-result")[1] != made)
+    wait_until(page, lambda: source(page, "#inpaint-result", 1) != made)
     before, second, after_that = result(page, "filled.*inpaint-small")
     np.testing.assert_array_equal(before, first)
     changed = (second != first).any(axis=2)
@@ -170,9 +172,8 @@ def test_a_mask_is_added_inverted_saved_and_filled(visit: Visit, sea: Path, tmp_
     api.expect(status).to_have_text(f"The hole is now {mask.mean():.1%} of the photo.")
     wait_until(page, lambda: red(page, SECOND) and not red(page, (0.5, 0.1)))
     paint(page, (0.8, 0.2))
-    with page.expect_download() as download:
-        page.locator("#inpaint-keep").click()
-    saved = read_mask(download.value.path(), None)
+    (tmp_path / "saved.png").write_bytes(downloaded(page, "#inpaint-keep"))
+    saved = read_mask(tmp_path / "saved.png", None)
     np.testing.assert_array_equal(saved[:, :220], mask[:, :220])
     np.testing.assert_array_equal(saved[120:], mask[120:])
     assert at(saved, (0.8, 0.2))

@@ -15,12 +15,12 @@ from browser_pages import (
     MARKS,
     Visit,
     api,
-    fetched,
+    downloaded,
     keep,
     open_tab,
+    picture,
     records,
     set_number,
-    sources,
     unfold,
     values,
     wait_until,
@@ -101,12 +101,12 @@ def test_keyframes_are_arranged_scrubbed_and_filmed(visit: Visit) -> None:
     scrub(page, 0.4)
     wait_until(page, lambda: shown_frame(page) == 9)
     api.expect(page.locator("#interpolate-still-line")).to_contain_text("Frame 10 of 24")
-    still = values(fetched(page, sources(page, STILL)[0]))
+    still = values(picture(page, STILL))
     keep(page, "interpolate-strip")
 
     page.locator("#interpolate-go").click()
     api.expect(page.locator("#interpolate-status")).to_contain_text("24 frames")
-    film = fetched(page, sources(page, "#interpolate-preview")[0])
+    film = downloaded(page, "#interpolate-download")
     request = read_record(film)["request"]
     assert request["keyframes"] == [2, 3, 11, 12]
     assert (request["frames"], request["easing"]) == (24, "smoothstep")
@@ -125,7 +125,7 @@ def test_photos_and_seeds_are_one_walk(visit: Visit) -> None:
     page.locator("#interpolate-photos input[type=file]").set_input_files(CHINA)
     strip_shows(page, ["4", "china.jpg", "5", "china 2.jpg"])
     scrub(page, 0.5)
-    wait_until(page, lambda: "input_sha256" in records(page, STILL)[0])
+    wait_until(page, lambda: "input_sha256" in read_record(picture(page, STILL)))
     keep(page, "interpolate-photos-dark")
     set_number(page, "Frames", 10)
     page.locator("#interpolate-go").click()
@@ -144,12 +144,10 @@ def test_four_keyframes_are_blended(visit: Visit) -> None:
     set_number(page, "Columns", 6)
     page.locator("#interpolate-blend-go").click()
     api.expect(page.locator("#interpolate-blend-status")).to_contain_text("6×5 pictures")
-    [record] = records(page, "#interpolate-blend-image")
+    record = read_record(picture(page, "#interpolate-blend-image"))
     assert (record["task"], record["request"]["keyframes"]) == ("blend", [5, 1, 7, 2])
     keep(page, "interpolate-blend")
-    with page.expect_download() as download:
-        page.locator("#interpolate-blend-download").click()
-    assert read_record(download.value.path()) == record
+    assert read_record(downloaded(page, "#interpolate-blend-download")) == record
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

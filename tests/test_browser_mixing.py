@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,13 @@ from browser_pages import (
     MARKS,
     Visit,
     api,
-    fetched,
+    downloaded,
     gallery_shows,
     keep,
+    picture,
+    press,
     records,
     slide,
-    sources,
     unfold,
     values,
     wait_until,
@@ -98,20 +100,16 @@ def test_seeds_are_mixed_into_a_table(visit_model: Any) -> None:
     set_seeds(page, "1,2", "7-9")
     page.locator("#mixing-go").click()
     api.expect(page.locator("#mixing-status")).to_contain_text("2×3 mixtures · coarse")
-    table = read_record(fetched(page, sources(page, "#mixing-table")[0]))
+    table = read_record(picture(page, "#mixing-table"))
     asked = {"sources": [1, 2], "destinations": [7, 8, 9], "layers": "coarse", "psi": 1.0}
     assert (table["task"], table["request"]) == ("mix", asked)
     keep(page, "mixing")
-    with page.expect_download() as download:
-        page.locator("#mixing-zip").click()
-    with zipfile.ZipFile(download.value.path()) as archive:
+    with zipfile.ZipFile(BytesIO(downloaded(page, "#mixing-zip"))) as archive:
         names = archive.namelist()
         single = read_record(archive.read(names[4]))["request"]
     assert len(names) == 6
     assert (single["source"], single["destination"]) == (2, 8)
-    with page.expect_download() as download:
-        page.locator("#mixing-download").click()
-    assert read_record(download.value.path()) == table
+    assert read_record(downloaded(page, "#mixing-download")) == table
 
 
 def test_a_table_is_dropped_and_mixed_again(
@@ -125,27 +123,27 @@ def test_a_table_is_dropped_and_mixed_again(
     page.locator("#mixing-go").click()
     api.expect(page.locator("#mixing-status")).to_contain_text("3×5 mixtures · layers 2-3")
     table = tmp_path / "table.png"
-    table.write_bytes(fetched(page, sources(page, "#mixing-table")[0]))
+    table.write_bytes(picture(page, "#mixing-table"))
     other = visit("/", server=server)
     unfold(other, "Open a recipe")
     other.locator("#recipe-file input[type=file]").set_input_files(table)
     api.expect(other.locator("#recipe-card")).to_contain_text("Styles mixed by")
-    other.get_by_role("button", name="Apply in Sample").click()
+    press(other.get_by_role("button", name="Apply in Sample"))
     api.expect(other.locator("#mixing-status")).to_contain_text("3×5 mixtures · layers 2-3")
     api.expect(other.locator("#mixing-layers input")).to_have_value("2-3")
     keep(other, "mixing-applied")
-    again = fetched(other, sources(other, "#mixing-table")[0])
+    again = picture(other, "#mixing-table")
     np.testing.assert_array_equal(values(again), values(table.read_bytes()))
 
 
 def test_noise_is_switched_off_and_pictures_follow(visit_model: Any) -> None:
     page = visit_model("styles", dark=True)
-    before = values(fetched(page, sources(page, "#sample-gallery")[5]))
+    before = values(picture(page, "#sample-gallery", 5))
     unfold(page, "Options")
     page.locator("#sample-noise").get_by_text("None").click()
     wait_until(page, lambda: all(r.get("noise") == "none" for r in requests(page)))
     api.expect(page.locator("#sample-status")).to_contain_text("no noise")
-    assert (values(fetched(page, sources(page, "#sample-gallery")[5])) != before).any()
+    assert (values(picture(page, "#sample-gallery", 5)) != before).any()
     unfold(page, "Style mixing")
     page.locator("#mixing-go").click()
     api.expect(page.locator("#mixing-status")).to_contain_text("3×5 mixtures")

@@ -14,11 +14,12 @@ from browser_pages import (
     MARKS,
     Visit,
     api,
-    fetched,
+    downloaded,
     gallery_shows,
     keep,
     open_tab,
-    sources,
+    picture,
+    press,
     toast,
     unfold,
     values,
@@ -52,8 +53,8 @@ def drop(page: Page, path: Path) -> None:
     page.evaluate(DROP, [path.name, base64.b64encode(path.read_bytes()).decode()])
 
 
-def saved(page: Page, address: str, path: Path) -> Path:
-    path.write_bytes(fetched(page, address))
+def saved(data: bytes, path: Path) -> Path:
+    path.write_bytes(data)
     return path
 
 
@@ -68,7 +69,7 @@ def test_a_picture_is_dropped_shown_applied_and_is_the_same(visit: Visit, tmp_pa
     page.locator("#sample-go").click()
     gallery_shows(page, [41])
     api.expect(page.locator("#sample-status")).to_contain_text("flowers-gan")
-    made = saved(page, sources(page, "#sample-gallery")[0], tmp_path / "flower.png")
+    made = saved(picture(page, "#sample-gallery"), tmp_path / "flower.png")
     other = visit("/?__theme=dark")
     card = other.locator("#recipe-card")
     drop(other, CHINA)
@@ -78,19 +79,15 @@ def test_a_picture_is_dropped_shown_applied_and_is_the_same(visit: Visit, tmp_pa
     api.expect(card).to_contain_text("41")
     keep(other, "recipe")
     assert other.locator("#sample-seeds textarea").input_value() == "0-15"
-    other.get_by_role("button", name="Apply in Sample").click()
+    press(other.get_by_role("button", name="Apply in Sample"))
     gallery_shows(other, [41])
     api.expect(other.locator("#sample-seeds textarea")).to_have_value("41")
     api.expect(other.locator("#sample-model input:checked")).to_have_value("flowers-gan")
-    np.testing.assert_array_equal(
-        values(fetched(other, sources(other, "#sample-gallery")[0])), values(made.read_bytes())
-    )
+    np.testing.assert_array_equal(values(picture(other, "#sample-gallery")), values(made.read_bytes()))
     unfold(other, "Open a recipe")
-    other.get_by_role("button", name="Make it again here").click()
+    press(other.get_by_role("button", name="Make it again here"))
     api.expect(other.locator("#recipe-status")).to_contain_text("every pixel is that of the file")
-    np.testing.assert_array_equal(
-        values(fetched(other, sources(other, "#recipe-made")[0])), values(made.read_bytes())
-    )
+    np.testing.assert_array_equal(values(picture(other, "#recipe-made")), values(made.read_bytes()))
 
 
 def test_a_video_sets_its_tab_and_is_made_there(visit: Visit, tmp_path: Path) -> None:
@@ -98,21 +95,16 @@ def test_a_video_sets_its_tab_and_is_made_there(visit: Visit, tmp_path: Path) ->
     selected(page, "Interpolate")
     page.locator("#interpolate-go").click()
     api.expect(page.locator("#interpolate-status")).to_contain_text("12 frames")
-    with page.expect_download() as download:
-        page.locator("#interpolate-download").click()
-    walk = tmp_path / "walk.webp"
-    download.value.save_as(walk)
+    walk = saved(downloaded(page, "#interpolate-download"), tmp_path / "walk.webp")
     asked = read_record(walk)["request"]
     assert asked == asked | {"keyframes": [3, 8], "fps": 10, "path": "lerp", "loop": False}
     other = visit()
     drop(other, walk)
-    other.get_by_role("button", name="Apply in Interpolate").click()
+    press(other.get_by_role("button", name="Apply in Interpolate"))
     selected(other, "Interpolate")
     api.expect(other.locator("#interpolate-status")).to_contain_text("12 frames")
     api.expect(other.locator("#interpolate-keyframes textarea")).to_have_value("3,8")
-    with other.expect_download() as download:
-        other.locator("#interpolate-download").click()
-    assert Path(download.value.path()).read_bytes() == walk.read_bytes()
+    assert downloaded(other, "#interpolate-download") == walk.read_bytes()
 
 
 def test_a_blend_is_dropped_and_made_in_its_tab(visit: Visit, tmp_path: Path) -> None:
@@ -121,17 +113,17 @@ def test_a_blend_is_dropped_and_made_in_its_tab(visit: Visit, tmp_path: Path) ->
     unfold(page, "Blend four keyframes")
     page.locator("#interpolate-blend-go").click()
     api.expect(page.locator("#interpolate-blend-status")).to_contain_text("5×5 pictures")
-    sheet = saved(page, sources(page, "#interpolate-blend-image")[0], tmp_path / "blend.png")
+    sheet = saved(picture(page, "#interpolate-blend-image"), tmp_path / "blend.png")
     other = visit()
     drop(other, sheet)
-    other.get_by_role("button", name="Apply in Interpolate").click()
+    press(other.get_by_role("button", name="Apply in Interpolate"))
     selected(other, "Interpolate")
     api.expect(other.locator("#interpolate-blend-status")).to_contain_text("lerp")
     api.expect(other.locator("#interpolate-keyframes textarea")).to_have_value("3,8,5,1")
-    again = fetched(other, sources(other, "#interpolate-blend-image")[0])
+    again = picture(other, "#interpolate-blend-image")
     np.testing.assert_array_equal(values(again), values(sheet.read_bytes()))
     unfold(other, "Open a recipe")
-    other.get_by_role("button", name="Make it again here").click()
+    press(other.get_by_role("button", name="Make it again here"))
     api.expect(other.locator("#recipe-status")).to_contain_text("every pixel is that of the file")
     drop(other, CHINA)
     api.expect(other.locator("#recipe-card")).to_contain_text("no recipe that can be read")
@@ -139,7 +131,7 @@ def test_a_blend_is_dropped_and_made_in_its_tab(visit: Visit, tmp_path: Path) ->
 
 
 def test_a_fill_comes_back_with_its_photo_and_mask(visit: Visit, tmp_path: Path) -> None:
-    page, mask = visit(), tmp_path / "mask.png"
+    page, mask = visit(), tmp_path / "roof.png"
     photo = values(CHINA.read_bytes())
     hole = np.zeros(photo.shape[:2], np.uint8)
     hole[200:260, 300:380] = 255
@@ -152,17 +144,17 @@ def test_a_fill_comes_back_with_its_photo_and_mask(visit: Visit, tmp_path: Path)
     api.expect(page.locator("#inpaint-status")).to_contain_text("The hole is now")
     page.locator("#inpaint-go").click()
     api.expect(page.locator("#inpaint-result img")).to_have_count(2)
-    made = saved(page, sources(page, "#inpaint-result")[1], tmp_path / "filled.png")
+    made = saved(picture(page, "#inpaint-result", 1), tmp_path / "filled.png")
     other = visit()
     drop(other, made)
     api.expect(other.locator("#recipe-note")).to_contain_text("add the photo and the mask")
     give(other, "#recipe-photos", CHINA)
     give(other, "#recipe-mask", mask)
     keep(other, "recipe-photos")
-    other.get_by_role("button", name="Apply in Inpaint").click()
+    press(other.get_by_role("button", name="Apply in Inpaint"))
     selected(other, "Inpaint")
     api.expect(other.locator("#inpaint-result img")).to_have_count(2)
-    again = fetched(other, sources(other, "#inpaint-result")[1])
+    again = picture(other, "#inpaint-result", 1)
     np.testing.assert_array_equal(values(again), values(made.read_bytes()))
     assert read_record(again)["mask_sha256"] == read_record(made)["mask_sha256"]
 
@@ -182,17 +174,17 @@ def test_a_recipe_waits_until_its_model_is_open(visit: Visit, tmp_path: Path) ->
     open_file(page, weights)
     page.get_by_role("button", name="Go to Sample").click()
     api.expect(page.locator("#sample-status")).to_contain_text(re.compile("16 pictures · mine"))
-    made = saved(page, sources(page, "#sample-gallery")[5], tmp_path / "five.png")
+    made = saved(picture(page, "#sample-gallery", 5), tmp_path / "five.png")
     other = visit()
     drop(other, made)
     api.expect(other.locator("#recipe-note")).to_contain_text("made with the file mine.safetensors")
     api.expect(other.locator("#recipe-apply")).to_have_count(0)
-    other.locator("#recipe-lead").click()
+    press(other.locator("#recipe-lead"))
     selected(other, "Models")
     open_file(other, weights)
-    other.get_by_role("button", name="Apply in Sample").click()
+    press(other.get_by_role("button", name="Apply in Sample"))
     gallery_shows(other, [5])
-    again = fetched(other, sources(other, "#sample-gallery")[0])
+    again = picture(other, "#sample-gallery")
     np.testing.assert_array_equal(values(again), values(made.read_bytes()))
 
 

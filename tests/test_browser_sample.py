@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,16 @@ from browser_pages import (
     MARKS,
     Visit,
     api,
+    downloaded,
     fetched,
     gallery_shows,
     keep,
     open_tab,
+    picture,
     records,
     set_number,
     slide,
-    sources,
+    source,
     unfold,
     upload,
     values,
@@ -38,13 +41,18 @@ pytestmark = MARKS
 
 def pick(page: Page, number: int) -> None:
     """Clicks a picture of the gallery and waits for it to be shown large."""
-    address = sources(page, "#sample-gallery")[number]
+    address = source(page, "#sample-gallery", number)
     page.locator("#sample-gallery .thumbnail-item").nth(number).click()
     api.expect(page.locator("#sample-picked-image img")).to_have_attribute("src", address)
 
 
 def requests(page: Page, selector: str = "#sample-gallery") -> list[dict[str, object]]:
     return [record["request"] for record in records(page, selector)]
+
+
+def moved(page: Page, directions: dict[str, float] | None) -> bool:
+    """Whether all sixteen pictures are drawn along these directions."""
+    return [r.get("directions") for r in requests(page)] == [directions] * 16
 
 
 def test_from_a_picture_to_variations_and_a_video(visit: Visit, tmp_path: Path) -> None:
@@ -67,24 +75,18 @@ def test_from_a_picture_to_variations_and_a_video(visit: Visit, tmp_path: Path) 
     api.expect(page.locator("#sample-kept img")).to_have_count(2)
     page.locator("#sample-add-keyframe").click()
     keep(page, "sample-picked")
-    with page.expect_download() as download:
-        page.locator("#sample-kept-zip").click()
-    with zipfile.ZipFile(download.value.path()) as archive:
+    with zipfile.ZipFile(BytesIO(downloaded(page, "#sample-kept-zip"))) as archive:
         assert len(archive.namelist()) == 3
-    with page.expect_download() as download:
-        page.locator("#sample-picked-download").click()
-    assert read_record(download.value.path())["request"]["seed"] == 3
+    assert read_record(downloaded(page, "#sample-picked-download"))["request"]["seed"] == 3
 
     open_tab(page, "Interpolate")
     api.expect(keyframes).to_have_value(re.compile(r"3,latent:z:[^,]+"))
     set_number(page, "Frames", 12)
     page.locator("#interpolate-go").click()
-    video = page.locator("#interpolate-video video")
     api.expect(page.locator("#interpolate-status")).to_contain_text("2 keyframes")
-    path = tmp_path / "walk.mp4"
-    path.write_bytes(fetched(page, video.evaluate("v => v.currentSrc")))
     latent = keyframes.input_value().partition(",")[2]
-    assert read_record(path)["request"]["keyframes"] == [3, latent]
+    walk = read_record(downloaded(page, "#interpolate-download"))
+    assert walk["request"]["keyframes"] == [3, latent]
 
     open_tab(page, "Sample")
     page.locator("#sample-keep").click()
@@ -100,7 +102,7 @@ def test_from_a_picture_to_variations_and_a_video(visit: Visit, tmp_path: Path) 
 def test_a_picture_goes_on_in_another_tab(visit: Visit, tab: str) -> None:
     page = visit()
     pick(page, 2)
-    shown = values(fetched(page, sources(page, "#sample-gallery")[2]))
+    shown = values(picture(page, "#sample-gallery", 2))
     page.locator(f"#sample-to-{tab.lower()}").click()
     api.expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
     photo = page.locator(f"#{tab.lower()}-photo img").first
@@ -116,10 +118,10 @@ def test_pictures_follow_psi_and_directions(visit: Visit) -> None:
     pick(page, 0)
     unfold(page, "Options")
     slide(page, "Truncation (psi)", -4)
-    wait_until(page, lambda: requests(page)[15]["psi"] == 0.8)
+    wait_until(page, lambda: [r["psi"] for r in requests(page)] == [0.8] * 16)
     unfold(page, "Directions")
     slide(page, "Direction 1", 12)
-    wait_until(page, lambda: requests(page)[15].get("directions") == {"component 1": 1.2})
+    wait_until(page, lambda: moved(page, {"component 1": 1.2}))
     api.expect(page.locator("#sample-picked-line")).to_contain_text("component 1 +1.2")
     name = page.get_by_label("Name of direction 1")
     name.fill("warmer")
@@ -129,16 +131,12 @@ def test_pictures_follow_psi_and_directions(visit: Visit) -> None:
     page.locator("#sample-model input[value=avatars-gan]").check()
     api.expect(name).to_have_value("warmer")
     slide(page, "Direction 1", 3)
-    wait_until(page, lambda: requests(page)[0].get("directions") == {"component 1": 0.3})
+    wait_until(page, lambda: moved(page, {"component 1": 0.3}))
     page.locator("#sample-directions-reset").click()
-    wait_until(page, lambda: all("directions" not in r for r in requests(page)))
-    with page.expect_download() as download:
-        page.locator("#sample-zip").click()
-    with zipfile.ZipFile(download.value.path()) as archive:
+    wait_until(page, lambda: moved(page, None))
+    with zipfile.ZipFile(BytesIO(downloaded(page, "#sample-zip"))) as archive:
         assert len(archive.namelist()) == 17
-    with page.expect_download() as download:
-        page.locator("#sample-download").click()
-    assert read_record(download.value.path())["request"]["seeds"] == list(range(16))
+    assert read_record(downloaded(page, "#sample-download"))["request"]["seeds"] == list(range(16))
 
 
 def test_a_photo_is_found_and_goes_on_like_a_picture(visit: Visit) -> None:

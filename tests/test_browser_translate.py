@@ -19,6 +19,7 @@ from browser_pages import (
     fetched,
     keep,
     open_tab,
+    picture,
     sources,
     unfold,
     upload,
@@ -54,7 +55,7 @@ def status(page: Page, part: str = "") -> Locator:
 
 
 def shown_record(page: Page) -> dict[str, Any]:
-    return read_record(fetched(page, sources(page, "#translate-result")[1]))
+    return read_record(picture(page, "#translate-result", 1))
 
 
 def test_one_photo_in_every_way(visit: Visit, scene: Path, open_here: OpenHere) -> None:
@@ -71,9 +72,7 @@ def test_one_photo_in_every_way(visit: Visit, scene: Path, open_here: OpenHere) 
     api.expect(status(page)).to_contain_text("strength 0.6")
     wait_until(page, lambda: shown_record(page)["request"]["strength"] == 0.6)
     expected = translate(open_here("photo2monet"), TranslateRequest(strength=0.6), read_photo(scene))
-    np.testing.assert_array_equal(
-        values(fetched(page, sources(page, "#translate-result")[1])), np.asarray(expected.image)
-    )
+    np.testing.assert_array_equal(values(picture(page, "#translate-result", 1)), np.asarray(expected.image))
     page.locator("#translate-download").wait_for()
 
     page.locator("#translate-back").click()
@@ -136,7 +135,7 @@ def test_cancel_keeps_the_frames_that_are_done(visit: Visit, tmp_path: Path) -> 
     done = int(status(page, "clip-").inner_text().split()[2])
     image = page.locator("#translate-clip-image img")
     api.expect(image).to_have_attribute("src", re.compile("long.gif"))
-    made = fetched(page, sources(page, "#translate-clip-image")[0])
+    made = picture(page, "#translate-clip-image")
     assert len(read_clip(made).durations) == done < 200
     api.expect(page.locator("#translate-clip-download")).to_be_enabled()
     keep(page, "translate-clip-stopped")

@@ -31,7 +31,7 @@ from imgsynth.tasks.translate import translate
 from imgsynth.tasks.translate_video import translate_video
 from imgsynth.ui import session as sessions
 from imgsynth.ui.inpaint_tab import make_fill
-from imgsynth.ui.recipe_events import ADD_PHOTO, ADD_VIDEO
+from imgsynth.ui.recipe_events import ADD_MASK, ADD_PHOTO, ADD_VIDEO
 from imgsynth.ui.remaking import SAME
 from page_parts import Visitor, drawn_by, shown, value_of, values_of
 
@@ -233,7 +233,8 @@ def test_a_fill_is_set_with_its_photo_and_mask(visit: Visitor, photo: Path, mask
     assert "and the mask" in updates[p.note]
     assert updates[p.mask].visible
     visit.give(photo)
-    assert visit.apply()[p.press] == ""
+    updates = visit.apply()
+    assert (updates[p.press], updates[p.status]) == ("", ADD_MASK)
     visit.give(photo, mask=mask)
     assert visit.apply()[p.press] == "inpaint-go"
     inpainting = visit.page.inpainting

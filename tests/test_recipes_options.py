@@ -119,6 +119,15 @@ def test_the_weight_of_the_kl_divergence_rises(images: Path) -> None:
     assert make("vae", images, beta=2.0, warm_up=0.0).beta(0.0) == 2.0
 
 
+def test_a_vae_has_as_many_latents_as_asked_for(images: Path) -> None:
+    recipe = make("vae", images, latents=7)
+    recipe.step(0, 0.0)
+    [export] = recipe.exports()
+    assert export.hyperparameters["latent_dim"] == 7
+    assert export.weights["fc.weight"].shape[1] == 7
+    assert recipe.describe()["latent"] == "7"
+
+
 def test_only_a_small_domain_is_augmented(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from imgsynth.training import cyclegan
 
@@ -203,7 +212,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("gan", {"spectral_norm": "perhaps"}, "spectral_norm should be a valid boolean"),
     ("vae", {"beta": "much"}, "beta should be a valid number"),
     ("vae", {"warm_up": 1.5}, "warm_up should be less than or equal to 1"),
-    ("vae", {"loss": "hinge"}, "no option loss; it has beta, free-bits, "),
+    ("vae", {"loss": "hinge"}, "no option loss; it has latents, beta, free-bits, "),
     ("inpaint", {"hole_low": 0.4}, "between 0.4 and 0.3"),
 ]
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -148,7 +149,9 @@ class GANRecipe(Recipe):
         """How far what is drawn from the latents of real pictures is from them, of values in [0, 1]."""
         with self.autocast():
             redrawn = self.plan.redrawn(self.generator, z)
-        return multi_scale_l1(redrawn.float() * 0.5 + 0.5, real * 0.5 + 0.5)
+        side = min(self.options.anchor_size or self.size, self.size)
+        redrawn, real = (F.adaptive_avg_pool2d(images, side) for images in (redrawn.float(), real))
+        return multi_scale_l1(redrawn * 0.5 + 0.5, real * 0.5 + 0.5)
 
     def train_discriminator(
         self, step: int, real: Tensor, rng: torch.Generator, drawn: Tensor | None = None
@@ -204,6 +207,12 @@ class GANRecipe(Recipe):
         if self.watch:
             self.watch.figures = dict(state["figures"])
 
+    def describe_anchor(self) -> str:
+        if not self.anchor:
+            return "none"
+        size = f", at {self.options.anchor_size} px" if self.options.anchor_size else ""
+        return f"{self.anchor.model.identity.id}, weight {self.options.anchor_weight:g}{size}"
+
     def describe(self) -> dict[str, str]:
         loss, (rate, judge_rate) = self.loss, self.rates.values()
         penalties = {"clipping": loss.clip, "gradient penalty": loss.lipschitz, "R1": loss.r1, "R2": loss.r2}
@@ -214,9 +223,7 @@ class GANRecipe(Recipe):
             "base width": str(self.width),
             "batch": str(self.batch),
             "loss": ", ".join([loss.title, *extras]),
-            "anchor": f"{self.anchor.model.identity.id}, weight {self.options.anchor_weight:g}"
-            if self.anchor
-            else "none",
+            "anchor": self.describe_anchor(),
             "discriminator": f"{norm}, {loss.critics} step(s) for one of the generator",
             "augmentation": f"horizontal flips; differentiable {self.options.augment or 'none'}, "
             f"each for {self.options.augment_chance:.0%} of the pictures",

@@ -62,6 +62,9 @@ class GANOptions(Request):
         anchor: an Autoencoder from whose codes the generator also redraws the training pictures (see
             `anchor.py`); none if unsaid.
         anchor_weight: of the redrawn pictures' mean error on several scales.
+        anchor_size: side to which pictures are scaled down before they are compared; the whole size if
+            unsaid. What codes cannot tell is blurred where it is asked for: below the size at which the VAE
+            still sees, it is left to the discriminator.
         head_start: steps before the game begins: the discriminator learns alone, or with an anchor the
             generator learns to redraw, and the discriminator catches up with it at the end.
         collapse_every: steps from one look at collapse and overfitting to the next; 0 never looks.
@@ -78,6 +81,7 @@ class GANOptions(Request):
     augment_chance: Share = 1.0
     anchor: str | None = None
     anchor_weight: Weight = 30.0
+    anchor_size: int | None = Field(default=None, ge=4)
     head_start: int | None = Field(default=None, ge=0)
     collapse_every: int = Field(default=200, ge=0)
 
@@ -86,6 +90,7 @@ class VAEOptions(Request):
     """Of `train vae`.
 
     Attributes:
+        latents: values that stand for a picture.
         beta: weight of the KL divergence at the end (Higgins et al. 2017).
         free_bits: nats of each latent's KL divergence that cost nothing (Kingma et al. 2016).
         warm_up: part of the run over which the weight of the KL divergence rises from 0.
@@ -94,6 +99,7 @@ class VAEOptions(Request):
         adversarial: weight of a discriminator (Larsen et al. 2016); 0 trains without one.
     """
 
+    latents: int = Field(default=64, ge=1, le=4096)
     beta: Weight = 4.0
     free_bits: Weight = 0.0
     warm_up: Share = 0.4

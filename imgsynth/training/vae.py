@@ -26,7 +26,6 @@ from imgsynth.training.reconstruction import (
     laplace_likelihood,
 )
 
-LATENT = 64
 RATE, JUDGE_RATE = 1e-3, 2e-4
 GAME = LOSSES["non-saturating"]
 # One group of all channels: the fewer means are taken away, the more is left of a flat background's colour.
@@ -50,7 +49,8 @@ class VAERecipe(Recipe):
         if self.width % 32:
             raise TrainingFailed(f"The width of a VAE must be a multiple of 32, not {self.width}.")
         self.images = load(settings.data, self.size, True, settings.holdout)
-        self.hyperparameters = vae_sizes(self.size, self.width)
+        self.latents = self.options.latents
+        self.hyperparameters = vae_sizes(self.size, self.width, self.latents)
         vae = ConvVAE(**self.hyperparameters)
         start_near_the_mean(vae)
         if settings.init:
@@ -69,12 +69,12 @@ class VAERecipe(Recipe):
         x = (self.images.batch(rng, self.batch, self.size) * 0.5 + 0.5).to(
             self.device, memory_format=self.memory_format
         )
-        noise, beta = self.normal(rng, LATENT), self.beta(progress)
+        noise, beta = self.normal(rng, self.latents), self.beta(progress)
         if not self.options.adversarial:
             figures = self.update("vae", lambda part: self.terms(x[part], noise[part], beta)[0], clip=1.0)
         else:
             self.set_rate(JUDGE_RATE * fall, "judge")
-            figures = self.step_with_judge(x, noise, self.normal(rng, LATENT), beta)
+            figures = self.step_with_judge(x, noise, self.normal(rng, self.latents), beta)
         self.update_averages(step)
         return figures
 
@@ -136,7 +136,7 @@ class VAERecipe(Recipe):
         """Four rows of samples, then two rows of originals with their reconstructions below."""
         vae: Any = self.averages["vae"].network
         rng = torch.Generator().manual_seed(0)
-        samples = torch.sigmoid(vae.decode(torch.randn(32, LATENT, generator=rng).to(self.device)))
+        samples = torch.sigmoid(vae.decode(torch.randn(32, self.latents, generator=rng).to(self.device)))
         originals = (self.images.batch(rng, 8, self.size, flip=False) * 0.5 + 0.5).to(self.device)
         rebuilt: Tensor = torch.sigmoid(vae(originals))
         return sheet_of(torch.cat([samples, originals, rebuilt]), 8)
@@ -153,7 +153,7 @@ class VAERecipe(Recipe):
         return {
             "size": f"{self.size} px",
             "base width": str(self.width),
-            "latent": str(LATENT),
+            "latent": str(self.latents),
             "batch": str(self.batch),
             "loss": f"Laplace likelihood of {judged}, KL weight rising to {o.beta:g} over the first "
             f"{o.warm_up:.0%} of the run, {o.free_bits:g} free nats a latent"
@@ -179,13 +179,13 @@ def start_near_the_mean(vae: ConvVAE) -> None:
     torch.nn.init.normal_(vae.fc.bias, 0.0, 0.5)
 
 
-def vae_sizes(size: int, width: int) -> Hyperparameters:
+def vae_sizes(size: int, width: int, latents: int) -> Hyperparameters:
     """Hyper-parameters of a VAE for `size`×`size` pictures with a 4×4 inner map."""
     stages = (size // 4).bit_length() - 1
     encoder = [width * min(4, 2**i) for i in range(stages)]
     decoder = [width * min(4, 2 ** max(0, i - 1)) for i in reversed(range(stages))]
     return {
-        "latent_dim": LATENT,
+        "latent_dim": latents,
         "encoder_widths": encoder,
         "decoder_widths": decoder,
         "decoder_input": encoder[-1],

@@ -1,7 +1,8 @@
 (() => {
     "use strict";
-    const PATIENCE_MS = 10000;
+    const PATIENCE_MS = 30000;
     const STEP_MS = 100;
+    const REST_MS = 400;
     const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
     const field = () => document.querySelector("#recipe-file input[type=file]");
     const brings = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
@@ -11,11 +12,21 @@
         return found();
     };
 
+    // Resolves once nothing in a part of the page has changed for a moment.
+    const rest = (part) => new Promise((resolve) => {
+        const end = () => { watcher.disconnect(); clearTimeout(patience); resolve(); };
+        const again = () => { clearTimeout(waiting); waiting = setTimeout(end, REST_MS); };
+        const watcher = new MutationObserver(again);
+        const patience = setTimeout(end, PATIENCE_MS);
+        let waiting = setTimeout(end, REST_MS);
+        watcher.observe(part, { attributes: true, childList: true, subtree: true });
+    });
+
     // A tab is built when it is first shown, and what it is set to reaches its fields a moment later.
     const press = async (id) => {
         const find = () => document.querySelector(`button#${id}, #${id} button`);
         if (!id || !(await until(find))) return;
-        await pause(3 * STEP_MS);
+        await rest(find().closest("[role=tabpanel]") ?? document.body);
         find().click();
     };
 

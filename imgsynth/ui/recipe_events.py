@@ -36,6 +36,7 @@ NOTHING = "There is no recipe yet; drop a picture, video or GIF that imgsynth ma
 OTHER_WEIGHTS = "{} has other weights here than the ones that made this, so the result will differ."
 NOT_HERE = "{} is not on this machine yet: open it in the Models tab first."
 ADD_PHOTO = "Everything but the photo is set; add it in the tab, and press its button."
+ADD_MASK = "Everything but the mask is set; add it under Mask from a file, and press Fill."
 ADD_VIDEO = "Model and strength are set; add the video under A video or GIF, and press its button."
 MAKING = "Making it again"
 OTHER_PHOTOS = "The record in this file does not say where its photos stood among the keyframes."
@@ -143,17 +144,17 @@ class RecipeEvents:
             layers_of(styled_model(model), wish.values["layers"])  # or nothing would come of the button
         # A picker that has just been given the model must keep its new choices.
         updates = self.set_controls(wish, name, model, values) | opening
-        given, ready = self.given(recipe, wish, values)
+        given, lacking = self.given(recipe, wish, values)
         drawn = (name, recipe) if recipe.task == "sample" else None
         # Folded away only where nothing is left to be said.
-        unsaid = beyond(wish.beyond) if ready else ADD_VIDEO if recipe.filmed else ADD_PHOTO
+        unsaid = lacking or beyond(wish.beyond)
         return {
             **updates,
             **given,
             self.arrival.tabs: gr.Tabs(selected=wish.tab),
             p.panel: gr.Accordion(open=bool(unsaid)),
             p.status: unsaid,
-            p.press: wish.button if ready else "",
+            p.press: "" if lacking else wish.button,
             p.ordered: drawn,
         }
 
@@ -191,8 +192,8 @@ class RecipeEvents:
         except BadRequest:  # drawn all the same, from the recipe itself
             return updates
 
-    def given(self, recipe: Recipe, wish: Wish, values: Values) -> tuple[Updates, bool]:
-        """The photos and the mask in their tab, and whether everything that is needed is there.
+    def given(self, recipe: Recipe, wish: Wish, values: Values) -> tuple[Updates, str]:
+        """The photos and the mask in their tab, and what to do where one of them is not there.
 
         Raises:
             ImgsynthError: a file is not the one that was used.
@@ -200,20 +201,22 @@ class RecipeEvents:
         p, t = self.parts, self.targets
         paths, mask = list(values[p.photos] or ()), values[p.mask]
         if not recipe.photos:
-            return {}, True
-        if not paths or recipe.filmed:
-            return {}, False
+            return {}, ""
+        if recipe.filmed:
+            return {}, ADD_VIDEO
+        if not paths:
+            return {}, ADD_PHOTO
         photos = [read_photo(path) for path in paths]
         check_photos(recipe.record, photos)
         if wish.tab == "interpolate":
-            return self.given_keyframes(recipe, wish.settings, paths), True
+            return self.given_keyframes(recipe, wish.settings, paths), ""
         if recipe.task == "translate":
-            return {t.translate: paths[0]}, True
+            return {t.translate: paths[0]}, ""
         if recipe.task == "outpaint":
-            return {t.inpaint: paths[0]}, True
+            return {t.inpaint: paths[0]}, ""
         if not mask:
-            return {t.inpaint: paths[0]}, False
-        return self.given_hole(paths[0], photos[0], mask, values), True
+            return {t.inpaint: paths[0]}, ADD_MASK
+        return self.given_hole(paths[0], photos[0], mask, values), ""
 
     def given_keyframes(self, recipe: Recipe, tab: TabSettings, paths: Sequence[str]) -> Updates:
         """Photos as keyframes, each in its place.
