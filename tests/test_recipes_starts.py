@@ -13,13 +13,15 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+import imgsynth
 from builders import pixels
 from imgsynth.architectures.cyclegan_resnet import CYCLEGAN_RESNET, ResnetGenerator
 from imgsynth.architectures.lama import LaMaGenerator, assemble
 from imgsynth.errors import BadRequest, TrainingFailed
 from imgsynth.training import gan, identity, identity_resnet
+from imgsynth.training.card import save_checkpoint
 from imgsynth.training.folding import fold_norms
-from imgsynth.training.generators import PLANS
+from imgsynth.training.generators import PLANS, mapping_pace
 from imgsynth.training.options import CycleGANOptions
 from imgsynth.training.recipe import Settings
 from imgsynth.training.run import make_recipe
@@ -125,6 +127,56 @@ def test_weights_of_another_network_are_refused() -> None:
     assert plan.grown(sizes, weights) == sizes
     with pytest.raises(RuntimeError, match="loading state_dict"):
         plan.load(plan.generator(sizes), weights)
+
+
+# The mapping network's pace
+
+
+def paced(images: Path, **settings: Any) -> Any:
+    options = {"generator": "stylegan2", "collapse_every": 0, **settings.pop("options", {})}
+    told = Settings((images,), images / "a.safetensors", size=32, width=4, batch=2, options=options)
+    return make_recipe("gan", replace(told, **settings))
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, 5.0), (5.0, 2.0), (5.0, None)])
+def test_a_mapping_network_of_another_pace_goes_on_alike(
+    before: float | None, after: float | None, images: Path
+) -> None:
+    first, sizes = paced(images, options={"mapping_rate": before}), style(32)[1]
+    z = torch.randn(2, first.latent)
+    began_as = sizes if before is None else sizes | {"lr_mlp": before}
+    settings = {"init": (first.generator.state_dict(),), "init_sizes": (began_as,)}
+    second = paced(images, options={"mapping_rate": after}, **settings)
+    torch.testing.assert_close(second.generator.mapping(z), first.generator.mapping(z))
+    assert mapping_pace(second.generator) == (after or 0.01)
+
+
+def test_a_file_tells_the_pace_of_its_mapping_network(images: Path, tmp_path: Path) -> None:
+    recipe = paced(images, options={"mapping_rate": 5.0})
+    [export] = recipe.exports()
+    file = tmp_path / "paced.safetensors"
+    save_checkpoint(replace(export, out=file))
+    model = imgsynth.open_checkpoint(str(file), device="cpu", precision="fp32")
+    z = torch.randn(2, recipe.latent)
+    own = recipe.averages["generator"].network
+    torch.testing.assert_close(model.network.mapping(z), own.mapping(z), rtol=1e-2, atol=1e-2)
+    assert paced(images).exports()[0].hints == {}
+
+
+def test_only_a_stylegan2_has_a_mapping_network(images: Path) -> None:
+    with pytest.raises(TrainingFailed, match="A DCGAN has no mapping network; leave out --mapping-rate"):
+        paced(images, options={"generator": "dcgan", "mapping_rate": 5.0})
+
+
+def test_with_an_anchor_styles_begin_gently() -> None:
+    plan, sizes = style(32)
+    generator = plan.generator(sizes)
+    before = copy.deepcopy(generator.state_dict())
+    plan.gentle(generator)
+    after = generator.state_dict()
+    for key, value in before.items():
+        gentler = 0.3 if key.endswith("modulation.weight") else 1.0
+        torch.testing.assert_close(after[key], value * gentler)
 
 
 # Norms that go into convolutions

@@ -29,6 +29,7 @@ RECIPE_OPTIONS = {
     "anchor": ("WHAT", "gan: a VAE from whose codes the generator also redraws the training pictures."),
     "anchor_weight": ("W", "gan: weight of the error of pictures redrawn for --anchor."),
     "anchor_size": ("PIXELS", "gan: side at which redrawn pictures are compared; else that of training."),
+    "mapping_rate": ("R", "gan: how fast a StyleGAN2's mapping network learns beside the rest."),
     "collapse_every": ("N", "gan: steps between two measures of collapse and overfitting; 0 for none."),
     "latents": ("N", "vae: values that stand for a picture."),
     "beta": ("W", "vae: weight of the KL divergence."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from imgsynth.architectures.registry import Hyperparameters
 from imgsynth.errors import TrainingFailed
 from imgsynth.runtime.opening import open_checkpoint
 from imgsynth.training.anchor import Anchor
@@ -50,13 +52,15 @@ class GANRecipe(Recipe):
         self.loss = chosen_loss(self.options, plan, self.size, self.batch)
         self.rates = chosen_rates(self.options, plan, self.loss)
         self.images = load(settings.data, self.size, True, settings.holdout)
-        self.hyperparameters = plan.hyperparameters(self.size, self.width)
+        self.hyperparameters = chosen_sizes(self.options, plan, self.size, self.width)
         for weights in settings.init:
             self.hyperparameters = plan.grown(self.hyperparameters, weights)
         self.latent = plan.latent(self.hyperparameters)
         generator = plan.generator(self.hyperparameters)
-        for weights in settings.init:
-            plan.load(generator, weights)
+        if self.options.anchor:
+            plan.gentle(generator)
+        for weights, began_as in zip_longest(settings.init, settings.init_sizes):
+            plan.load(generator, weights, began_as)
         plan.prepare(generator)
         self.generator = self.add("generator", generator, ema=EMA)
         norm, compares = self.loss.norm, self.loss.compares
@@ -196,7 +200,8 @@ class GANRecipe(Recipe):
         weights = self.averages["generator"].network.state_dict()
         beside = self.plan.beside(self.generator)
         architecture = self.plan.architecture
-        return [Export(self.settings.out, architecture, self.hyperparameters, weights, beside=beside)]
+        hints = {name: self.hyperparameters[name] for name in ("lr_mlp",) if name in self.hyperparameters}
+        return [Export(self.settings.out, architecture, self.hyperparameters, weights, hints, beside)]
 
     def extra_state(self) -> dict[str, Any]:
         figures = self.watch.figures if self.watch else {}
@@ -232,6 +237,20 @@ class GANRecipe(Recipe):
             + "rates falling over the last third",
             "average": f"EMA {EMA}",
         }
+
+
+def chosen_sizes(options: GANOptions, plan: GeneratorPlan, size: int, width: int) -> Hyperparameters:
+    """The generator's hyper-parameters.
+
+    Raises:
+        TrainingFailed: it has no mapping network, whose pace was given.
+    """
+    sizes = plan.hyperparameters(size, width)
+    if options.mapping_rate is None:
+        return sizes
+    if "n_mlp" not in sizes:
+        raise TrainingFailed(f"A {plan.title} has no mapping network; leave out --mapping-rate.")
+    return sizes | {"lr_mlp": options.mapping_rate}
 
 
 def chosen_loss(options: GANOptions, plan: GeneratorPlan, size: int, batch: int) -> AdversarialLoss:

@@ -11,14 +11,16 @@ from imgsynth.architectures import dcgan
 from imgsynth.architectures.dcgan import DCGAN, DCGANGenerator
 from imgsynth.architectures.lightweight_gan import LIGHTWEIGHT_GAN, LightweightGAN
 from imgsynth.architectures.lightweight_gan_parts import PixelShuffleUpsample
+from imgsynth.architectures.modulation import ModulatedConv2d
 from imgsynth.architectures.registry import Architecture, Hyperparameters, StateDict
-from imgsynth.architectures.stylegan2 import STYLEGAN2, StyleGAN2Generator, ToRGB
+from imgsynth.architectures.stylegan2 import LR_MLP, STYLEGAN2, MappingLayer, StyleGAN2Generator, ToRGB
 from imgsynth.training.discriminators import DCGANDiscriminator, ResidualDiscriminator
 from imgsynth.training.lightweight import LightweightDiscriminator
 from imgsynth.training.losses import Norm
 
 MIXING = 0.9  # how often a picture's styles come from two latents
 W_MEAN_DECAY = 0.995
+GENTLE = 0.3
 
 
 class GeneratorPlan:
@@ -76,13 +78,19 @@ class GeneratorPlan:
         """`sizes`, or what they must be so that the weights of a smaller network can begin a larger one."""
         return sizes
 
-    def load(self, generator: nn.Module, state: StateDict) -> None:
+    def load(self, generator: nn.Module, state: StateDict, sizes: Hyperparameters | None = None) -> None:
         """Starts from weights.
+
+        Args:
+            sizes: of the network that they came from, where these are known.
 
         Raises:
             RuntimeError: they do not fit.
         """
         generator.load_state_dict(state)
+
+    def gentle(self, generator: nn.Module) -> None:
+        """A start from which a fresh generator soon learns to redraw what its latents stand for."""
 
     def pictures(self, generator: Any, z: Tensor) -> Tensor:
         """What the discriminator is shown, N×3×S×S in about [-1, 1]."""
@@ -131,7 +139,8 @@ class StyleGAN2Plan(GeneratorPlan):
     """A small StyleGAN2 (Karras et al. 2020, arXiv:1912.04958): style mixing, and a mean of w for truncation.
 
     Left out: the path length penalty, which costs a second derivative of the generator, and which its
-    authors leave out for small pictures too (Karras et al. 2020, arXiv:2006.06676).
+    authors leave out for small pictures too, as they do all but two layers of the mapping network (Karras et
+    al. 2020, arXiv:2006.06676).
     """
 
     architecture = STYLEGAN2
@@ -149,7 +158,7 @@ class StyleGAN2Plan(GeneratorPlan):
 
     def hyperparameters(self, size: int, width: int) -> Hyperparameters:
         latent = min(512, 8 * width)
-        return {"size": size, "style_dim": latent, "n_mlp": 4, "widths": style_widths(size, width)}
+        return {"size": size, "style_dim": latent, "n_mlp": 2, "widths": style_widths(size, width)}
 
     def generator(self, sizes: Hyperparameters) -> nn.Module:
         return StyleGAN2Generator(**sizes)
@@ -177,17 +186,26 @@ class StyleGAN2Plan(GeneratorPlan):
         if missing < 1 or len(small["widths"]) + missing != len(sizes["widths"]):
             return sizes
         widths = [*small["widths"], *small["widths"][-1:] * missing]
-        return {name: small[name] for name in sizes} | {"size": sizes["size"], "widths": widths}
+        return sizes | {"style_dim": small["style_dim"], "n_mlp": small["n_mlp"], "widths": widths}
 
-    def load(self, generator: nn.Module, state: StateDict) -> None:
+    def load(self, generator: nn.Module, state: StateDict, sizes: Hyperparameters | None = None) -> None:
         """What the weights lack is of sizes that they did not have: these begin with nothing to add."""
         assert isinstance(generator, StyleGAN2Generator)
+        state = repaced(state, (sizes or {}).get("lr_mlp", LR_MLP) / mapping_pace(generator))
         known = sum(key.endswith("upsample.kernel") for key in state)
         new = generator.to_rgbs[known:]
         generator.load_state_dict({**generator.state_dict(), **state} if len(new) else state)
         for to_rgb in new:
             assert isinstance(to_rgb, ToRGB)
             nn.init.zeros_(to_rgb.conv.weight)
+
+    def gentle(self, generator: nn.Module) -> None:
+        """Styles that hardly scale anything: as published, each layer scales channels at random, so that what
+        comes out says little of z until ten layers have agreed."""
+        with torch.no_grad():
+            for module in generator.modules():
+                if isinstance(module, ModulatedConv2d):
+                    module.modulation.weight.mul_(GENTLE)
 
     def r1(self, size: int, batch: int) -> float:
         """The rule of thumb of Karras et al. 2020 (arXiv:2006.06676, appendix C)."""
@@ -246,6 +264,18 @@ class LightweightPlan(GeneratorPlan):
     def own_loss(self, discriminator: nn.Module, real: Tensor) -> Tensor | None:
         assert isinstance(discriminator, LightweightDiscriminator)
         return discriminator.reconstruction_loss(real)
+
+
+def mapping_pace(generator: StyleGAN2Generator) -> float:
+    """How fast the mapping network learns beside the rest."""
+    [*_, last] = generator.style
+    assert isinstance(last, MappingLayer)
+    return last.lr_multiplier
+
+
+def repaced(state: StateDict, factor: float) -> StateDict:
+    """Weights of a mapping network as one of another pace has them; both map alike."""
+    return {key: value * factor if key.startswith("style.") else value for key, value in state.items()}
 
 
 def style_widths(size: int, width: int) -> list[int]:
