@@ -29,8 +29,8 @@ file = "small.safetensors"
 
 def test_bundled_rows_come_first_and_in_order() -> None:
     ids = list(load_catalog())
-    assert ids[:3] == ["avatars-gan", "flowers-gan", "avatars-vae"]
-    assert ids[3:7] == ["photo2monet", "monet2photo", "photo2impressionist", "impressionist2photo"]
+    assert ids[:4] == ["avatars-gan", "flowers-gan", "avatars-vae", "avatars-style"]
+    assert ids[4:8] == ["photo2monet", "monet2photo", "photo2impressionist", "impressionist2photo"]
 
 
 def test_every_row_says_what_a_person_needs() -> None:

@@ -107,6 +107,14 @@ def test_a_grown_generator_draws_what_the_small_one_drew() -> None:
     assert F.l1_loss(F.avg_pool2d(redrawn, 4), drawn) < 0.05 * drawn.abs().mean()
 
 
+def test_a_grown_generator_goes_on_as_wide_as_it_is() -> None:
+    plan, sizes = style(32)
+    grown_sizes = plan.grown(plan.hyperparameters(128, 4), plan.generator(sizes).state_dict())
+    weights = plan.generator(grown_sizes).state_dict()
+    assert plan.grown(plan.hyperparameters(128, 4), weights) == grown_sizes
+    assert grown_sizes != plan.hyperparameters(128, 4)
+
+
 @pytest.mark.parametrize("size", [32, 64])
 def test_weights_of_the_same_size_or_a_larger_one_are_not_grown(size: int) -> None:
     plan, sizes = style(32)

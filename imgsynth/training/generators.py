@@ -177,13 +177,14 @@ class StyleGAN2Plan(GeneratorPlan):
         return int(sizes["style_dim"])
 
     def grown(self, sizes: Hyperparameters, state: StateDict) -> Hyperparameters:
-        """A smaller StyleGAN2 gets more sizes, as wide as its last (Karras et al. 2018, arXiv:1710.10196)."""
+        """A smaller StyleGAN2 gets more sizes, as wide as its last (Karras et al. 2018, arXiv:1710.10196); one
+        that was grown before stays as it is."""
         shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
         if not STYLEGAN2.detect(shapes):
             return sizes
         small = STYLEGAN2.read(shapes, {})
         missing = (sizes["size"] // small["size"]).bit_length() - 1
-        if missing < 1 or len(small["widths"]) + missing != len(sizes["widths"]):
+        if missing < 0 or len(small["widths"]) + missing != len(sizes["widths"]):
             return sizes
         widths = [*small["widths"], *small["widths"][-1:] * missing]
         return sizes | {"style_dim": small["style_dim"], "n_mlp": small["n_mlp"], "widths": widths}
