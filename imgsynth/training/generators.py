@@ -177,8 +177,10 @@ class StyleGAN2Plan(GeneratorPlan):
         return int(sizes["style_dim"])
 
     def grown(self, sizes: Hyperparameters, state: StateDict) -> Hyperparameters:
-        """A smaller StyleGAN2 gets more sizes, as wide as its last (Karras et al. 2018, arXiv:1710.10196); one
-        that was grown before stays as it is."""
+        """A smaller StyleGAN2 gets more sizes, as wide as its last (Karras et al. 2018, arXiv:1710.10196).
+
+        One that was grown before stays as it is.
+        """
         shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
         if not STYLEGAN2.detect(shapes):
             return sizes
