@@ -14,16 +14,18 @@ from browser_pages import CHROMIUM, Visit, api, keep
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-# The editor draws with WebGL, which headless Chromium has only from its software renderer.
-FLAGS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-FLAGS += ["--no-sandbox", "--disable-background-networking"]
+FLAGS = ["--no-sandbox", "--disable-background-networking"]
+# The mask's editor draws with WebGL, which headless Chromium has only from its software renderer. Every page
+# then costs a fifth more, so a module whose tests never see the editor says EDITOR = False.
+WEBGL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
     ARTIFACTS.mkdir(exist_ok=True)
+    drawing = WEBGL if getattr(request.module, "EDITOR", True) else ["--disable-gpu"]
     with api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *drawing])
         yield browser
         browser.close()
 

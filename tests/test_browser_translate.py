@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["app_fixtures", "browser_fixtures"]
 pytestmark = MARKS
+EDITOR = False
 
 WIDTH, HEIGHT = 96, 64
 
