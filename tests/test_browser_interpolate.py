@@ -62,12 +62,8 @@ def frame_of(film: bytes, index: int) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-def test_keyframes_are_arranged_scrubbed_and_filmed(visit: Visit) -> None:
-    page = visit()
-    open_tab(page, "Interpolate")
-    strip_shows(page, ["1", "2", "3"])  # drawn when the tab is first looked at
-    wait_until(page, lambda: shown_frame(page) == 0)
-
+def arrange(page: Page) -> None:
+    """By keys, buttons and the field, from 1,2,3 to 2,3,11,12."""
     thumbnails = page.locator(f"{STRIP} .thumbnail-item")
     thumbnails.nth(0).focus()
     page.keyboard.press("Enter")
@@ -90,6 +86,14 @@ def test_keyframes_are_arranged_scrubbed_and_filmed(visit: Visit) -> None:
     page.locator("#interpolate-remove").click()
     field_shows(page, "2,3,11,12")
 
+
+def test_keyframes_are_arranged_scrubbed_and_filmed(visit: Visit) -> None:
+    page = visit()
+    open_tab(page, "Interpolate")
+    strip_shows(page, ["1", "2", "3"])  # drawn when the tab is first looked at
+    wait_until(page, lambda: shown_frame(page) == 0)
+
+    arrange(page)
     unfold(page, "Options")
     page.get_by_label("Ease in and out (smoothstep)").check()
     page.get_by_label("WebP, every pixel kept").check()

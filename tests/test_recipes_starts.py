@@ -227,10 +227,7 @@ def test_folded_norms_let_tones_through() -> None:
 def test_a_run_folds_the_norms_of_what_it_starts_from(images: Path) -> None:
     painter = ResnetGenerator(**resnet_sizes(4, CycleGANOptions()))
     weights = copy.deepcopy(painter.state_dict())
-    settings = replace(
-        translation(images),
-        init=(weights,),
-    )
+    settings = replace(translation(images), init=(weights,))
     recipe: Any = make_recipe("cyclegan", replace(settings, options={"norm": "none", "fold_norms": True}))
     fold_norms(painter, recipe.crops_to_fold_over(0))
     torch.testing.assert_close(recipe.to_b.state_dict(), painter.state_dict())

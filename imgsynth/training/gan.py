@@ -153,8 +153,9 @@ class GANRecipe(Recipe):
         """How far what is drawn from the latents of real pictures is from them, of values in [0, 1]."""
         with self.autocast():
             redrawn = self.plan.redrawn(self.generator, z)
-        side = min(self.options.anchor_size or self.size, self.size)
-        redrawn, real = (F.adaptive_avg_pool2d(images, side) for images in (redrawn.float(), real))
+        redrawn, side = redrawn.float(), self.options.anchor_size or self.size
+        if side < self.size:
+            redrawn, real = (F.adaptive_avg_pool2d(images, side) for images in (redrawn, real))
         return multi_scale_l1(redrawn * 0.5 + 0.5, real * 0.5 + 0.5)
 
     def train_discriminator(
@@ -200,8 +201,9 @@ class GANRecipe(Recipe):
         weights = self.averages["generator"].network.state_dict()
         beside = self.plan.beside(self.generator)
         architecture = self.plan.architecture
-        hints = {name: self.hyperparameters[name] for name in ("lr_mlp",) if name in self.hyperparameters}
-        return [Export(self.settings.out, architecture, self.hyperparameters, weights, hints, beside)]
+        sizes = self.hyperparameters
+        hints = {"lr_mlp": sizes["lr_mlp"]} if "lr_mlp" in sizes else {}  # no shape tells it
+        return [Export(self.settings.out, architecture, sizes, weights, hints, beside)]
 
     def extra_state(self) -> dict[str, Any]:
         figures = self.watch.figures if self.watch else {}
