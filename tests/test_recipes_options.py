@@ -128,6 +128,63 @@ def test_a_vae_has_as_many_latents_as_asked_for(images: Path) -> None:
     assert recipe.describe()["latent"] == "7"
 
 
+def test_a_vae_is_asked_for_no_more_than_a_size_can_show(images: Path) -> None:
+    """Stripes of one pixel are nothing to a comparison at half of the size."""
+    recipe, whole = (make("vae", images, reconstruction_size=size) for size in (16, None))
+    stripes = (torch.arange(32) % 2).float().expand(2, 3, 32, 32)
+    for vae, missed in ((recipe, 0.0), (whole, 0.5)):
+        vae.vae.decode = lambda z: torch.zeros(len(z), 3, 32, 32)
+        (_, figures), prediction, _ = vae.terms(stripes, torch.zeros(2, 64), 1.0)
+        assert prediction.shape == stripes.shape
+        assert figures["L1"].item() == pytest.approx(missed)
+    assert "compared at 16 px" in recipe.describe()["loss"]
+    assert "compared" not in whole.describe()["loss"]
+
+
+def test_the_discriminator_of_a_vae_sees_changed_pictures(images: Path) -> None:
+    seen: list[torch.Tensor] = []
+    white = torch.ones(2, 3, 32, 32)
+    for augment in ("cutout", "none"):
+        recipe = make("vae", images, adversarial=1.0, augment=augment)
+        recipe.judge.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        recipe.score(white)
+        assert ("cutout, each for 100%" in recipe.describe()["augmentation"]) == (augment == "cutout")
+    assert (seen[0].min(), seen[1].min()) == (0, 1)
+    assert "cutout" not in make("vae", images, augment="cutout").describe()["augmentation"]
+
+
+def test_a_vae_learns_at_the_rates_asked_for(images: Path) -> None:
+    recipe = make("vae", images, adversarial=1.0, rate=1e-5, discriminator_rate=3e-5)
+    recipe.step(0, 0.0)
+    rates = {name: optimiser.param_groups[0]["lr"] for name, optimiser in recipe.optimisers.items()}
+    assert rates == {"vae": pytest.approx(1e-5), "judge": pytest.approx(3e-5)}
+
+
+def test_features_count_as_much_as_asked_for(images: Path) -> None:
+    figures = [make("vae", images, adversarial=1.0, matching=w).step(0, 0.5)["G"] for w in (0.0, 1.0, 2.0)]
+    assert figures[0] < figures[1]
+    assert figures[2] - figures[1] == pytest.approx(figures[1] - figures[0], rel=1e-3)
+
+
+def test_styles_are_mixed_as_often_as_asked_for(images: Path) -> None:
+    never, always, usual = (
+        make("gan", images, generator="stylegan2", **mixing) for mixing in ({"mixing": 0}, {"mixing": 1}, {})
+    )
+    z = torch.randn(4, never.latent, generator=torch.Generator().manual_seed(0))
+    for recipe, mixes in ((never, False), (always, True)):
+        given: list[torch.Tensor] = []
+        recipe.generator.synthesis = lambda styles, noise, given=given: given.append(styles)
+        recipe.plan.pictures(recipe.generator, z)
+        one = given[0] == given[0][:, :1]
+        assert one.all(-1).all(-1).logical_not().all() if mixes else one.all()
+    assert (never.describe()["style mixing"], usual.describe()["style mixing"]) == (
+        "0% of the pictures",
+        "90% of the pictures",
+    )
+    assert "style mixing" not in make("gan", images).describe()
+    assert PLANS["stylegan2"].mixing == 0.9
+
+
 def test_only_a_small_domain_is_augmented(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from imgsynth.training import cyclegan
 
@@ -212,6 +269,9 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("gan", {"spectral_norm": "perhaps"}, "spectral_norm should be a valid boolean"),
     ("vae", {"beta": "much"}, "beta should be a valid number"),
     ("vae", {"warm_up": 1.5}, "warm_up should be less than or equal to 1"),
+    ("gan", {"mixing": 0.5}, "A DCGAN has no styles to mix; leave out --mixing"),
+    ("gan", {"mixing": 1.5}, "mixing should be less than or equal to 1"),
+    ("vae", {"reconstruction_size": 2}, "reconstruction_size should be greater"),
     ("vae", {"loss": "hinge"}, "no option loss; it has latents, beta, free-bits, "),
     ("inpaint", {"hole_low": 0.4}, "between 0.4 and 0.3"),
 ]

@@ -36,7 +36,11 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "vae": ("vae", {"width": 32, "batch": 2}),
     "vae-gan": (
         "vae",
-        {"width": 32, "batch": 2, "options": {"adversarial": 0.1, "reconstruction": "pyramid"}},
+        {
+            "width": 32,
+            "batch": 2,
+            "options": {"adversarial": 0.1, "reconstruction_size": 16, "augment": "color"},
+        },
     ),
     "resnet": ("cyclegan", {"width": 4, "batch": 1}),
     "resnet-plain": ("cyclegan", {"width": 4, "options": {"norm": "none", "upsampling": "transposed"}}),

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from imgsynth.architectures.registry import Hyperparameters
 from imgsynth.errors import TrainingFailed
 from imgsynth.runtime.opening import open_checkpoint
 from imgsynth.training.anchor import Anchor
 from imgsynth.training.augment import augment
 from imgsynth.training.collapse import Watch, held_back
 from imgsynth.training.data import load
-from imgsynth.training.generators import PLANS, GeneratorPlan
-from imgsynth.training.losses import LOSSES, AdversarialLoss, Norm
+from imgsynth.training.gan_choices import chosen_loss, chosen_plan, chosen_rates, chosen_sizes
 from imgsynth.training.microbatch import Terms
 from imgsynth.training.options import GANOptions, options_of
 from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
-from imgsynth.training.reconstruction import multi_scale_l1
+from imgsynth.training.reconstruction import compared_at, multi_scale_l1
 
 EMA = 0.998
 # Steps in which a fresh discriminator catches up with a generator that can draw already.
 HEAD_START = 200
-# Two time scales (Heusel et al. 2017, arXiv:1706.08500): spectral norm slows the discriminator down.
-SPECTRAL_HASTE = 2.0
 
 
 class GANRecipe(Recipe):
@@ -40,7 +34,7 @@ class GANRecipe(Recipe):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.options = options_of(GANOptions, settings)
-        self.plan = plan = PLANS[self.options.generator]
+        self.plan = plan = chosen_plan(self.options)
         self.memory_format = plan.memory_format
         self.size = settings.size or 64
         if self.size not in plan.sizes:
@@ -153,10 +147,8 @@ class GANRecipe(Recipe):
         """How far what is drawn from the latents of real pictures is from them, of values in [0, 1]."""
         with self.autocast():
             redrawn = self.plan.redrawn(self.generator, z)
-        redrawn, side = redrawn.float(), self.options.anchor_size or self.size
-        if side < self.size:
-            redrawn, real = (F.adaptive_avg_pool2d(images, side) for images in (redrawn, real))
-        return multi_scale_l1(redrawn * 0.5 + 0.5, real * 0.5 + 0.5)
+        shown, target = compared_at(self.options.anchor_size, redrawn.float(), real)
+        return multi_scale_l1(shown * 0.5 + 0.5, target * 0.5 + 0.5)
 
     def train_discriminator(
         self, step: int, real: Tensor, rng: torch.Generator, drawn: Tensor | None = None
@@ -220,6 +212,10 @@ class GANRecipe(Recipe):
         size = f", at {self.options.anchor_size} px" if self.options.anchor_size else ""
         return f"{self.anchor.model.identity.id}, weight {self.options.anchor_weight:g}{size}"
 
+    def describe_mixing(self) -> dict[str, str]:
+        share = self.plan.mixing
+        return {} if share is None else {"style mixing": f"{share:.0%} of the pictures"}
+
     def describe(self) -> dict[str, str]:
         loss, (rate, judge_rate) = self.loss, self.rates.values()
         penalties = {"clipping": loss.clip, "gradient penalty": loss.lipschitz, "R1": loss.r1, "R2": loss.r2}
@@ -231,6 +227,11 @@ class GANRecipe(Recipe):
             "batch": str(self.batch),
             "loss": ", ".join([loss.title, *extras]),
             "anchor": self.describe_anchor(),
+            **(
+                {}
+                if self.plan.mixing is None
+                else {"style mixing": f"{self.plan.mixing:.0%} of the pictures"}
+            ),
             "discriminator": f"{norm}, {loss.critics} step(s) for one of the generator",
             "augmentation": f"horizontal flips; differentiable {self.options.augment or 'none'}, "
             f"each for {self.options.augment_chance:.0%} of the pictures",
@@ -239,55 +240,3 @@ class GANRecipe(Recipe):
             + "rates falling over the last third",
             "average": f"EMA {EMA}",
         }
-
-
-def chosen_sizes(options: GANOptions, plan: GeneratorPlan, size: int, width: int) -> Hyperparameters:
-    """The generator's hyper-parameters.
-
-    Raises:
-        TrainingFailed: it has no mapping network, whose pace was given.
-    """
-    sizes = plan.hyperparameters(size, width)
-    if options.mapping_rate is None:
-        return sizes
-    if "n_mlp" not in sizes:
-        raise TrainingFailed(f"A {plan.title} has no mapping network; leave out --mapping-rate.")
-    return sizes | {"lr_mlp": options.mapping_rate}
-
-
-def chosen_loss(options: GANOptions, plan: GeneratorPlan, size: int, batch: int) -> AdversarialLoss:
-    """The loss with what was asked of it, else with what suits the generator.
-
-    Raises:
-        TrainingFailed: this generator's discriminator cannot be trained so.
-    """
-    loss = LOSSES[options.loss or plan.loss]
-    if loss.clip and not plan.clips:
-        raise TrainingFailed(
-            f"The weights of a {plan.title}'s discriminator cannot be clipped; choose wasserstein-gp instead."
-        )
-    norm = chosen_norm(options.spectral_norm, plan.usual_norm or loss.norm, plan.norms)
-    held = loss.clip or loss.lipschitz or norm == "spectral"
-    own_r1 = 0.0 if held else plan.r1(size, batch)
-    return replace(
-        loss,
-        norm=norm,
-        critics=options.critics or loss.critics,
-        r1=options.r1 if options.r1 is not None else loss.r1 or own_r1,
-    )
-
-
-def chosen_norm(spectral: bool | None, usual: Norm, possible: tuple[Norm, ...]) -> Norm:
-    if spectral:
-        return "spectral"
-    if usual not in possible or (spectral is False and usual == "spectral"):
-        return "none"
-    return usual
-
-
-def chosen_rates(options: GANOptions, plan: GeneratorPlan, loss: AdversarialLoss) -> dict[str, float]:
-    """Learning rates of both networks, by the names of their optimisers."""
-    rate = options.rate or loss.rate * plan.pace
-    haste = SPECTRAL_HASTE if loss.norm == "spectral" else 1.0
-    judge_rate = rate * haste * plan.judge_pace(loss.norm) / plan.pace
-    return {"generator": rate, "discriminator": options.discriminator_rate or judge_rate}

@@ -18,7 +18,6 @@ from imgsynth.training.discriminators import DCGANDiscriminator, ResidualDiscrim
 from imgsynth.training.lightweight import LightweightDiscriminator
 from imgsynth.training.losses import Norm
 
-MIXING = 0.9  # how often a picture's styles come from two latents
 W_MEAN_DECAY = 0.995
 GENTLE = 0.3
 
@@ -36,6 +35,7 @@ class GeneratorPlan:
         clips: whether its discriminator's weights may be clipped.
         pace: factor of every loss's learning rate for the generator.
         memory_format: of both networks.
+        mixing: how often a picture that is judged has the styles of two latents; None where there are none.
     """
 
     architecture: Architecture
@@ -47,6 +47,7 @@ class GeneratorPlan:
     clips = False
     pace = 1.0
     memory_format = torch.channels_last
+    mixing: float | None = None
 
     def width(self, size: int) -> int:
         """The usual base width at a size."""
@@ -152,6 +153,7 @@ class StyleGAN2Plan(GeneratorPlan):
     pace = 10.0
     # Its filters have five axes, which channels last does not know.
     memory_format = torch.contiguous_format
+    mixing = 0.9
 
     def width(self, size: int) -> int:
         return 16 if size > 64 else 32
@@ -215,12 +217,12 @@ class StyleGAN2Plan(GeneratorPlan):
         return 0.0002 * size**2 / batch
 
     def pictures(self, generator: StyleGAN2Generator, z: Tensor) -> Tensor:
-        """Most take the styles of another latent from a random layer on, which keeps the layers apart."""
+        """Some take the styles of another latent from a random layer on, which keeps the layers apart."""
         w = generator.mapping(z)
         with torch.no_grad():
             generator.w_mean.lerp_(w.mean(0), 1 - W_MEAN_DECAY)
         layer = int(torch.randint(1, generator.layers, ()))
-        mixed = torch.rand(len(z), 1, 1, device=z.device) < MIXING
+        mixed = torch.rand(len(z), 1, 1, device=z.device) < self.mixing
         both = generator.mix(w, generator.mapping(torch.randn_like(z)), layer)
         styles = torch.where(mixed, both, w.unsqueeze(1))
         return generator.synthesis(styles, generator.draw_noise(len(z)))

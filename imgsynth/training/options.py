@@ -67,6 +67,9 @@ class GANOptions(Request):
             still sees, it is left to the discriminator.
         mapping_rate: how fast the mapping network of a StyleGAN2 learns beside the rest; 0.01 as published if
             unsaid. Redrawing for an anchor is learnt several times sooner at 10.
+        mixing: how many of the pictures that a StyleGAN2 has judged take the styles of two latents; 0.9 as
+            published if unsaid. Codes of an anchor do not part coarse from fine, and mixtures that cannot
+            look real keep the game from the rest: fewer of them let it get on.
         head_start: steps before the game begins: the discriminator learns alone, or with an anchor the
             generator learns to redraw, and the discriminator catches up with it at the end.
         collapse_every: steps from one look at collapse and overfitting to the next; 0 never looks.
@@ -85,6 +88,7 @@ class GANOptions(Request):
     anchor_weight: Weight = 30.0
     anchor_size: int | None = Field(default=None, ge=4)
     mapping_rate: Annotated[float, Field(gt=0, le=100)] | None = None
+    mixing: Share | None = None
     head_start: int | None = Field(default=None, ge=0)
     collapse_every: int = Field(default=200, ge=0)
 
@@ -99,7 +103,13 @@ class VAEOptions(Request):
         warm_up: part of the run over which the weight of the KL divergence rises from 0.
         reconstruction: what errors are measured on: values and edges, or the bands of a Laplacian pyramid,
             whose coarse ones see to the colours of large shapes; edges leave those to the very end.
+        reconstruction_size: side to which pictures are scaled down before they are compared; the whole size
+            if unsaid. What a few latents cannot tell is blurred where it is asked for: below the size at
+            which they still can, it is left to the discriminator.
         adversarial: weight of a discriminator (Larsen et al. 2016); 0 trains without one.
+        matching: weight of the distance of the discriminator's features, beside its verdict's 1.
+        rate, discriminator_rate: learning rates.
+        augment, augment_chance: changes that pictures go through before they are judged, and how many do.
     """
 
     latents: int = Field(default=64, ge=1, le=4096)
@@ -107,7 +117,13 @@ class VAEOptions(Request):
     free_bits: Weight = 0.0
     warm_up: Share = 0.4
     reconstruction: Annotated[str, one_of("reconstruction", ("edges", "pyramid"))] = "pyramid"
+    reconstruction_size: int | None = Field(default=None, ge=4)
     adversarial: Weight = 0.0
+    matching: Weight = 1.0
+    rate: Rate = 1e-3
+    discriminator_rate: Rate = 2e-4
+    augment: Policy = ""
+    augment_chance: Share = 1.0
 
 
 class CycleGANOptions(Request):

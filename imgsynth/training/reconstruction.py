@@ -35,6 +35,13 @@ def edges(difference: Tensor) -> list[Tensor]:
 RECONSTRUCTIONS: dict[str, Callable[[Tensor], list[Tensor]]] = {"edges": edges, "pyramid": laplacian_bands}
 
 
+def compared_at(side: int | None, *images: Tensor) -> tuple[Tensor, ...]:
+    """Square pictures, N×C×S×S, scaled down to `side` by their means; smaller ones stay as they are."""
+    if side is None or side >= images[0].shape[-1]:
+        return images
+    return tuple(F.adaptive_avg_pool2d(each, side) for each in images)
+
+
 def multi_scale_l1(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean L1 over the bands of a Laplacian pyramid, each counting the same (Bojanowski et al. 2018,
     arXiv:1707.05776)."""

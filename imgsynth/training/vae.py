@@ -13,6 +13,7 @@ from imgsynth.architectures.conv_vae import CONV_VAE, ConvVAE
 from imgsynth.architectures.dcgan import widths_for
 from imgsynth.architectures.registry import Hyperparameters
 from imgsynth.errors import TrainingFailed
+from imgsynth.training.augment import augment
 from imgsynth.training.data import load
 from imgsynth.training.discriminators import DCGANDiscriminator
 from imgsynth.training.losses import LOSSES
@@ -21,12 +22,12 @@ from imgsynth.training.options import VAEOptions, options_of
 from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
 from imgsynth.training.reconstruction import (
     RECONSTRUCTIONS,
+    compared_at,
     feature_matching,
     kl_divergence,
     laplace_likelihood,
 )
 
-RATE, JUDGE_RATE = 1e-3, 2e-4
 GAME = LOSSES["non-saturating"]
 # One group of all channels: the fewer means are taken away, the more is left of a flat background's colour.
 HINTS = {"norm_num_groups": 1}
@@ -56,16 +57,18 @@ class VAERecipe(Recipe):
         if settings.init:
             vae.load_state_dict(settings.init[0])
         self.vae = self.add("vae", vae, ema=0.998)
-        self.adam("vae", self.vae, rate=RATE, betas=(0.9, 0.99))
+        # A game is played without the momentum that errors alone are best brought down with.
+        betas = (0.5, 0.99) if self.options.adversarial else (0.9, 0.99)
+        self.adam("vae", self.vae, rate=self.options.rate, betas=betas)
         if self.options.adversarial:
-            widths = widths_for(self.size, self.width // 2)[::-1]
+            widths = widths_for(self.size, self.width)[::-1]
             self.judge = self.add("judge", DCGANDiscriminator(widths))
-            self.adam("judge", self.judge, rate=JUDGE_RATE, betas=(0.5, 0.99))
+            self.adam("judge", self.judge, rate=self.options.discriminator_rate, betas=betas)
 
     def step(self, step: int, progress: float) -> dict[str, float]:
         rng = self.rng(step)
         fall = min(1.0, 0.02 + (1 - progress) * 2)
-        self.set_rate(RATE * fall, "vae")
+        self.set_rate(self.options.rate * fall, "vae")
         x = (self.images.batch(rng, self.batch, self.size) * 0.5 + 0.5).to(
             self.device, memory_format=self.memory_format
         )
@@ -73,7 +76,7 @@ class VAERecipe(Recipe):
         if not self.options.adversarial:
             figures = self.update("vae", lambda part: self.terms(x[part], noise[part], beta)[0], clip=1.0)
         else:
-            self.set_rate(JUDGE_RATE * fall, "judge")
+            self.set_rate(self.options.discriminator_rate * fall, "judge")
             figures = self.step_with_judge(x, noise, self.normal(rng, self.latents), beta)
         self.update_averages(step)
         return figures
@@ -95,10 +98,11 @@ class VAERecipe(Recipe):
             z = mean + noise * (log_variance / 2).exp()
             prediction = torch.sigmoid(self.vae.decode(z).float())
         kl = kl_divergence(mean, log_variance, self.options.free_bits)
-        likelihood = laplace_likelihood(prediction, x, RECONSTRUCTIONS[self.options.reconstruction])
+        shown, target = compared_at(self.options.reconstruction_size, prediction, x)
+        likelihood = laplace_likelihood(shown, target, RECONSTRUCTIONS[self.options.reconstruction])
         # Nats per image are large numbers; per value they suit the usual learning rates.
-        loss = (likelihood + beta * kl) / x[0].numel()
-        figures = {"L1": (prediction - x).abs().mean(), "KL": kl_divergence(mean, log_variance)}
+        loss = (likelihood + beta * kl) / target[0].numel()
+        figures = {"L1": (shown - target).abs().mean(), "KL": kl_divergence(mean, log_variance)}
         return (loss, figures), prediction, z
 
     def step_with_judge(self, x: Tensor, noise: Tensor, prior: Tensor, beta: float) -> dict[str, float]:
@@ -112,8 +116,8 @@ class VAERecipe(Recipe):
                 fake = torch.sigmoid(self.vae.decode(torch.cat([z.detach(), prior[part]])).float())
                 drawn[:, part] = fake.detach().view(2, *prediction.shape)
                 features = [self.judge.stages(to_signed(images)) for images in (x[part], prediction)]
-                fooled = GAME.generator(self.judge(to_signed(fake)).float())
-                adversarial = fooled + feature_matching(*features)
+                fooled = GAME.generator(self.score(to_signed(fake)))
+                adversarial = fooled + self.options.matching * feature_matching(*features)
             return loss + self.options.adversarial * adversarial, {**figures, "G": adversarial}
 
         def judged(part: slice) -> Terms:
@@ -129,7 +133,8 @@ class VAERecipe(Recipe):
         return figures | self.update("judge", judged)
 
     def score(self, images: Tensor) -> Tensor:
-        return self.judge(images).float()
+        o = self.options
+        return self.judge(augment(images, o.augment, o.augment_chance)).float()
 
     @torch.no_grad()
     def sheet(self) -> Image.Image:
@@ -150,6 +155,8 @@ class VAERecipe(Recipe):
         judged = {"edges": "values and edges", "pyramid": "the bands of a Laplacian pyramid"}[
             o.reconstruction
         ]
+        changes = f"; differentiable {o.augment}, each for {o.augment_chance:.0%} of the pictures"
+        changes = changes if o.adversarial and o.augment else ""
         return {
             "size": f"{self.size} px",
             "base width": str(self.width),
@@ -157,9 +164,12 @@ class VAERecipe(Recipe):
             "batch": str(self.batch),
             "loss": f"Laplace likelihood of {judged}, KL weight rising to {o.beta:g} over the first "
             f"{o.warm_up:.0%} of the run, {o.free_bits:g} free nats a latent"
-            + (f", discriminator {o.adversarial:g}" if o.adversarial else ""),
-            "augmentation": "horizontal flips",
-            "optimiser": f"Adam {RATE}, rate falling over the second half, gradients clipped at norm 1",
+            + (f", compared at {o.reconstruction_size} px" if o.reconstruction_size else "")
+            + (f", discriminator {o.adversarial:g}, its features {o.matching:g}" if o.adversarial else ""),
+            "augmentation": "horizontal flips" + changes,
+            "optimiser": f"Adam {o.rate:g}"
+            + (f" (discriminator {o.discriminator_rate:g})" if o.adversarial else "")
+            + ", rate falling over the second half, gradients clipped at norm 1",
             "average": "EMA 0.998",
         }
 
