@@ -13,6 +13,7 @@ from PIL import Image
 
 from builders import pixels
 from cli_runs import Run
+from imgsynth.architectures.lama import LaMaGenerator
 from imgsynth.cli.train_options import RECIPE_OPTIONS
 from imgsynth.errors import BadRequest, ImgsynthError, TrainingFailed
 from imgsynth.training.augment import POLICIES
@@ -235,6 +236,52 @@ def test_masks_are_of_the_kinds_asked_for(images: Path) -> None:
     assert not torch.equal(masks, make("inpaint", images, masks="strokes,strokes").masks(0, 6))
 
 
+def running(recipe: Any) -> list[torch.Tensor]:
+    return [
+        value.clone() for key, value in recipe.generator.state_dict().items() if key.endswith("running_mean")
+    ]
+
+
+def test_fixed_norms_stay_as_they_begin(images: Path) -> None:
+    for norm, stays in (("fixed", True), ("batch", False)):
+        recipe = make("inpaint", images, norm=norm, adversarial_from=0.0)
+        before = running(recipe)
+        recipe.step(0, 0.5)
+        assert all(map(torch.equal, before, running(recipe))) == stays
+        assert ("as they begin" in recipe.describe()["generator"]) == stays
+
+
+def test_a_hole_starts_as_asked_for(images: Path) -> None:
+    smooth, blank = make("inpaint", images), make("inpaint", images, start="blank")
+    [export] = smooth.exports()
+    assert {"hole_start": "harmonic", "add_out_act": "none"}.items() <= export.hints.items()
+    assert not {"hole_start", "add_out_act"} & blank.exports()[0].hints.keys()
+    figures = [recipe.step(0, 0.0)["hole L1"] for recipe in (smooth, blank)]
+    assert figures[0] < figures[1]
+
+
+def test_an_inpainter_goes_on_as_large_as_its_beginning(images: Path) -> None:
+    """Whatever LaMa it is: with another depth, and holes that start blank."""
+    sizes = {"width": 8, "downsamplings": 3, "blocks": 1, "global_channels": 16}
+    weights = LaMaGenerator(**sizes).state_dict()
+    recipe = make_recipe(
+        "inpaint",
+        Settings((images,), Path("made.safetensors"), init=(weights,), init_sizes=(sizes,), size=32, batch=2),
+    )
+    [export] = recipe.exports()
+    assert export.hyperparameters == sizes
+    assert all(torch.equal(export.weights[key], value) for key, value in weights.items())
+
+
+def test_rates_rise_and_fall(images: Path) -> None:
+    recipe = make("inpaint", images, rate=1e-3, adversarial_from=0.0)
+    rates = []
+    for step, progress in ((0, 0.0), (99, 0.1), (400, 0.3), (900, 0.9)):
+        recipe.rates(step, progress)
+        rates.append(recipe.optimisers["generator"].param_groups[0]["lr"])
+    assert rates == pytest.approx([1e-3 / 200, 5e-4, 1e-3, 1.8e-4])
+
+
 # Words
 
 
@@ -273,6 +320,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("gan", {"mixing": 1.5}, "mixing should be less than or equal to 1"),
     ("vae", {"reconstruction_size": 2}, "reconstruction_size should be greater"),
     ("vae", {"loss": "hinge"}, "no option loss; it has latents, beta, free-bits, "),
+    ("inpaint", {"start": "grey"}, "no start 'grey'; choose one of harmonic, blank"),
+    ("inpaint", {"norm": "instance"}, "choose one of fixed, batch"),
     ("inpaint", {"hole_low": 0.4}, "between 0.4 and 0.3"),
 ]
 

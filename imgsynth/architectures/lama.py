@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from imgsynth.architectures.ffc import Branches, FFCNormAct, Split
+from imgsynth.architectures.harmonic import harmonic_fill
 from imgsynth.architectures.ranges import UNIT
 from imgsynth.architectures.registry import Architecture, Hints, Hyperparameters, Shapes, StateDict
 
@@ -16,6 +17,7 @@ ACTIVATIONS = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "none": nn.Identity}
 # Where a training's keys, or the packages that load them, have the generator.
 PREFIXES = ("", "generator.", "model.", "model.generator.")
 FIRST = "model.1.ffc.convl2l.weight"
+HARMONIC = "harmonic"
 
 
 class FFCBlock(nn.Module):
@@ -58,6 +60,8 @@ class LaMaGenerator(nn.Module):
         local_fourier: the blocks' spectral transforms also look at the quarters of the image (enable_lfu).
         early_local_fourier: so do those of the stages before them.
         output: "sigmoid", "tanh" or "none" (add_out_act).
+        harmonic: the hole does not start blank but as the smoothest continuation of what surrounds it, which
+            is ours, not LaMa's (hint `hole_start`, "harmonic").
     """
 
     def __init__(
@@ -73,8 +77,10 @@ class LaMaGenerator(nn.Module):
         local_fourier: bool = False,
         early_local_fourier: bool = False,
         output: str = "sigmoid",
+        harmonic: bool = False,
     ) -> None:
         super().__init__()
+        self.harmonic = harmonic
         widths = [width * 2**i for i in range(downsamplings + 1)]
         if most_channels is not None:
             widths = [min(w, most_channels) for w in widths]
@@ -100,6 +106,8 @@ class LaMaGenerator(nn.Module):
         The input is the image in [0, 1] with its hole blanked, then the mask (1 = hole); height and width
         must be multiples of 2^downsamplings, twice that with local Fourier units.
         """
+        if self.harmonic:
+            x = torch.cat([harmonic_fill(x[:, :-1], x[:, -1:]), x[:, -1:]], dim=1)
         branches: Branches = (self.model[0](x), None)
         stages = iter(self.model[1:])
         for stage in stages:
@@ -150,6 +158,7 @@ def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
         "local_fourier": has_local_fourier(shapes, r"\.conv1"),
         "early_local_fourier": has_local_fourier(shapes, ""),
         "output": read_output(hints),
+        "harmonic": hints.get("hole_start") == HARMONIC,
     }
     return sizes | {k: v for k, v in unusual.items() if v not in (None, False, "sigmoid")}
 

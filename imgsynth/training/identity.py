@@ -15,44 +15,54 @@ from imgsynth.architectures.lama import FFCBlock, FFCNormAct, LaMaGenerator
 
 # Of pictures in [0, 1]: what batch norm must give back for its output to look like its input.
 SPREAD, MEAN = 0.25, 0.5
-QUIET = 0.1
+QUIET = 0.005
 # A sigmoid of this slope is nearly the identity between 0.1 and 0.9.
 SLOPE = 4.5
 
+Kept = dict[nn.BatchNorm2d, int]  # how many of a norm's first channels pass a picture through
+
 
 @torch.no_grad()
-def start_as_identity(generator: LaMaGenerator) -> None:
-    """Overwrites some of a fresh generator's weights; the others keep their random start."""
+def start_as_identity(generator: LaMaGenerator) -> Kept:
+    """Overwrites some of a fresh generator's weights; the others keep their random start.
+
+    Returns:
+        Which channels pass the picture through: as it is where norms go by the means and variances that they
+        have, up to brightness and contrast where they look at the batch.
+    """
+    kept: Kept = {}
     stages = list(generator.model)
     downs = [s for s in stages if isinstance(s, FFCNormAct)]
-    copied = copy_picture(downs[0])
+    copied = copy_picture(downs[0], kept)
     for down in downs[1:]:
-        copied = unshuffle(down, copied)
+        copied = unshuffle(down, copied, kept)
     for block in (s for s in stages if isinstance(s, FFCBlock)):
         quieten(block)
     for i, stage in enumerate(stages):
         if isinstance(stage, nn.ConvTranspose2d):
-            copied = shuffle(stage, stages[i + 1], copied)
-    last = stages[-2]
+            copied = shuffle(stage, stages[i + 1], copied, kept)
+    last, activation = stages[-2:]
     assert isinstance(last, nn.Conv2d) and last.bias is not None
+    bounded = not isinstance(activation, nn.Identity)
     last.weight.zero_()
     for c in range(min(len(last.weight), copied)):
-        last.weight[c, c, 3, 3] = SLOPE
-    last.bias.fill_(-SLOPE * MEAN)
+        last.weight[c, c, 3, 3] = SLOPE if bounded else 1.0
+    last.bias.fill_(-SLOPE * MEAN if bounded else 0.0)
+    return kept
 
 
-def copy_picture(stage: FFCNormAct) -> int:
+def copy_picture(stage: FFCNormAct, kept: Kept) -> int:
     """The first channels of a 7×7 stage become the input's; returns how many."""
     weight = stage.ffc.convl2l.weight
     copied = min(weight.shape[:2])
     for c in range(copied):
         weight[c].zero_()
         weight[c, c, 3, 3] = 1
-    keep_scale(stage.bn_l, copied)
+    keep_scale(stage.bn_l, copied, kept)
     return copied
 
 
-def unshuffle(stage: FFCNormAct, copied: int) -> int:
+def unshuffle(stage: FFCNormAct, copied: int, kept: Kept) -> int:
     """Each copied channel becomes four of half the size; a twelfth of the channels stays free to learn."""
     parts = [(stage.ffc.convl2l.weight, stage.bn_l)]
     if stage.ffc.convl2g is not None and stage.bn_g is not None:
@@ -65,12 +75,12 @@ def unshuffle(stage: FFCNormAct, copied: int) -> int:
         for row in range(here):
             weight[row].zero_()
             weight[row][tap(start + row)] = 1
-        keep_scale(norm, here)
+        keep_scale(norm, here, kept)
         start += len(weight)
     return made
 
 
-def shuffle(stage: nn.ConvTranspose2d, norm: nn.Module, copied: int) -> int:
+def shuffle(stage: nn.ConvTranspose2d, norm: nn.Module, copied: int, kept: Kept) -> int:
     """Four copied channels become one of twice the size again."""
     assert isinstance(norm, nn.BatchNorm2d)
     made = -(-copied // 4)
@@ -79,7 +89,7 @@ def shuffle(stage: nn.ConvTranspose2d, norm: nn.Module, copied: int) -> int:
         stage.weight[row][tap(row)] = 1
     assert stage.bias is not None
     stage.bias.zero_()
-    keep_scale(norm, made)
+    keep_scale(norm, made, kept)
     return made
 
 
@@ -96,7 +106,9 @@ def quieten(block: FFCBlock) -> None:
         nn.init.constant_(block.conv2.bn_g.weight, QUIET)
 
 
-def keep_scale(norm: nn.BatchNorm2d, channels: int) -> None:
+def keep_scale(norm: nn.BatchNorm2d, channels: int, kept: Kept) -> None:
     """Lets the first channels of a batch norm come out as pictures in [0, 1]."""
-    norm.weight[:channels] = SPREAD
-    norm.bias[:channels] = MEAN
+    assert norm.running_mean is not None and norm.running_var is not None
+    norm.weight[:channels], norm.running_var[:channels] = SPREAD, SPREAD**2 - norm.eps
+    norm.bias[:channels] = norm.running_mean[:channels] = MEAN
+    kept[norm] = channels

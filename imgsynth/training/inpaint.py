@@ -14,12 +14,13 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from imgsynth.architectures.lama import LAMA, LaMaGenerator, assemble
-from imgsynth.architectures.registry import Hyperparameters
+from imgsynth.architectures.lama import HARMONIC, LAMA, LaMaGenerator, assemble
+from imgsynth.architectures.registry import Hints, Hyperparameters
 from imgsynth.errors import TrainingFailed
 from imgsynth.training import parallel
 from imgsynth.training.data import load
 from imgsynth.training.discriminators import PatchDiscriminator
+from imgsynth.training.fixed_norms import calibrate, fix_norms
 from imgsynth.training.holes import HOLES
 from imgsynth.training.identity import start_as_identity
 from imgsynth.training.losses import LAZY, LOSSES, zero_centred_penalty
@@ -28,9 +29,13 @@ from imgsynth.training.options import InpaintOptions, options_of
 from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
 from imgsynth.training.reconstruction import feature_matching, multi_scale_l1
 
-# Small steps: larger ones wash the start away before it has been of use.
-RATE, JUDGE_RATE = 2e-4, 2e-4
-BLOCKS = 4
+# What a fresh network has between its stages; four of the pictures' pixels become one place there, a side, so
+# that half of the channels hold all of them (see `identity.py`).
+DOWNSAMPLINGS, BLOCKS = 2, 6
+# Crops from which fixed norms take their means and variances.
+SURVEYED = 16
+# Steps over which learning rates rise.
+RISE = 200
 # Wider holes than these pixels are better filled from further away (see `Inpainter.scale_for`).
 HINTS = {"hole_reach": 50}
 GAME = LOSSES["non-saturating"]
@@ -48,38 +53,56 @@ class InpaintRecipe(Recipe):
         self.size, self.width = settings.size or 128, settings.width or 32
         self.batch = settings.batch or 4
         self.images = load(settings.data, self.size * 3 // 2, False, settings.holdout)
-        self.hyperparameters: Hyperparameters = {
-            "width": self.width,
-            "blocks": BLOCKS,
-            "global_channels": self.width * 6,
-        }
-        generator = LaMaGenerator(**self.hyperparameters)
-        start_as_identity(generator)
-        if settings.init:
-            generator.load_state_dict(settings.init[0])
-        self.generator = self.add("generator", generator, ema=0.999)
+        self.hyperparameters = chosen_sizes(self.options, self.width, settings)
+        self.generator = self.add("generator", self.beginning(), ema=0.999)
         self.judge = self.add("judge", PatchDiscriminator(self.width, norm="none"))
-        self.adam("generator", self.generator, rate=RATE, betas=(0.9, 0.99))
-        self.adam("judge", self.judge, rate=JUDGE_RATE, betas=(0.5, 0.99))
+        self.adam("generator", self.generator, rate=self.options.rate, betas=(0.9, 0.99))
+        self.adam("judge", self.judge, rate=self.options.discriminator_rate, betas=(0.5, 0.99))
+
+    def beginning(self) -> LaMaGenerator:
+        """The generator as the run finds it."""
+        generator = LaMaGenerator(**self.hyperparameters)
+        kept = start_as_identity(generator)
+        if self.options.norm == "fixed":
+            fix_norms(generator)
+        if self.settings.init:
+            generator.load_state_dict(self.settings.init[0])
+        elif self.options.norm == "fixed":
+            calibrate(generator, self.survey(), kept)
+        return generator
+
+    def survey(self) -> Tensor:
+        """What the generator sees of some crops, the same in every process."""
+        rng = torch.Generator().manual_seed(self.settings.seed)
+        crops = [self.crops(rng, self.batch) for _ in range(-(-SURVEYED // self.batch))]
+        images = torch.cat(parallel.gather(torch.cat(crops)))
+        return assemble(images, self.draw_masks(0, len(images)))
+
+    def crops(self, rng: torch.Generator, count: int, flip: bool = True) -> Tensor:
+        """count×3×size×size in [0, 1]."""
+        return self.images.batch(rng, count, self.size, flip=flip, zoom=(0.8, 1.4)) * 0.5 + 0.5
 
     def masks(self, step: int, count: int) -> Tensor:
-        """count×1×size×size, 1 = hole."""
+        """count×1×size×size, 1 = hole, on the device."""
+        return self.draw_masks(step, count).to(self.device)
+
+    def draw_masks(self, step: int, count: int) -> Tensor:
         rng = np.random.RandomState((self.settings.seed * 7_919 + step) % 2**32)
         kinds, share = self.options.masks.split(","), (self.options.hole_low, self.options.hole_high)
         draw = [HOLES[kinds[rng.randint(len(kinds))]] for _ in range(count)]
         drawn = [d(self.size, self.size, rng, *share) for d in draw]
-        return torch.from_numpy(np.stack(drawn)[:, None]).float().to(self.device)
+        return torch.from_numpy(np.stack(drawn)[:, None]).float()
 
-    def rates(self, progress: float) -> None:
-        fall = min(1.0, 0.02 + (1 - progress) * 1.6)
-        self.set_rate(RATE * fall, "generator")
-        self.set_rate(JUDGE_RATE * fall, "judge")
+    def rates(self, step: int, progress: float) -> None:
+        # Adam's first steps are as large as its rate in every weight, which would wash the start away.
+        fall = min(1.0, 0.02 + (1 - progress) * 1.6, (step + 1) / RISE)
+        self.set_rate(self.options.rate * fall, "generator")
+        self.set_rate(self.options.discriminator_rate * fall, "judge")
 
     def step(self, step: int, progress: float) -> dict[str, float]:
         rng = self.rng(step)
-        self.rates(progress)
-        image = self.images.batch(rng, self.batch, self.size, zoom=(0.8, 1.4)) * 0.5 + 0.5
-        image = image.to(self.device, memory_format=self.memory_format)
+        self.rates(step, progress)
+        image = self.crops(rng, self.batch).to(self.device, memory_format=self.memory_format)
         mask = self.masks(step, self.batch * parallel.world_size())[parallel.own(self.batch)]
         # L1 alone first: only a generator that continues its surroundings gives the discriminator work to do.
         judged = progress >= self.options.adversarial_from
@@ -155,21 +178,42 @@ class InpaintRecipe(Recipe):
 
     def exports(self) -> list[Export]:
         weights = self.averages["generator"].network.state_dict()
-        return [Export(self.settings.out, LAMA, self.hyperparameters, weights, HINTS)]
+        hints = {**HINTS, **hints_of(self.hyperparameters)}
+        return [Export(self.settings.out, LAMA, self.hyperparameters, weights, hints)]
 
     def describe(self) -> dict[str, str]:
-        o = self.options
+        o, sizes = self.options, self.hyperparameters
         return {
             "crops": f"{self.size} px, zoomed 0.8 to 1.4",
-            "generator": f"width {self.width}, {BLOCKS} FFC blocks, three quarters of the channels global",
+            "generator": f"width {sizes['width']}, {sizes['blocks']} FFC blocks, {sizes['global_channels']} "
+            f"of their channels global; holes start {'harmonic' if sizes.get('harmonic') else 'blank'}, "
+            f"batch norms {'as they begin' if o.norm == 'fixed' else 'of each batch'}",
             "batch": str(self.batch),
             "masks": f"{o.masks} over {o.hole_low:.0%} to {o.hole_high:.0%} of the crop",
             "loss": f"L1 {o.hole_l1:g} in the hole and {o.known_l1:g} outside, "
             f"multi-scale {o.multi_scale:g}; from {o.adversarial_from:.0%} of the run on, "
             f"non-saturating {o.adversarial:g}, feature matching {o.matching:g}, R1 {o.r1:g}",
-            "optimiser": f"Adam {RATE} (discriminator {JUDGE_RATE}), rates falling over the last 60 %",
+            "optimiser": f"Adam {o.rate:g} (discriminator {o.discriminator_rate:g}), rates rising for {RISE} "
+            "steps and falling over the last 60 %",
             "average": "EMA 0.999",
         }
+
+
+def chosen_sizes(options: InpaintOptions, width: int, settings: Settings) -> Hyperparameters:
+    """Those of the checkpoint to start from, or of a fresh generator."""
+    if settings.init_sizes:
+        return settings.init_sizes[0]
+    start = {"harmonic": True, "output": "none"} if options.start == "harmonic" else {}
+    deepest = width * 2**DOWNSAMPLINGS
+    sizes = {"width": width, "downsamplings": DOWNSAMPLINGS, "blocks": BLOCKS}
+    return {**sizes, "global_channels": deepest * 3 // 4, **start}
+
+
+def hints_of(sizes: Hyperparameters) -> Hints:
+    """What no shape tells of a LaMa."""
+    start = {"hole_start": HARMONIC} if sizes.get("harmonic") else {}
+    output = sizes.get("output", "sigmoid")
+    return start | ({} if output == "sigmoid" else {"add_out_act": output})
 
 
 def check_shares(options: InpaintOptions) -> None:
