@@ -13,7 +13,7 @@ import torch
 
 from imgsynth.errors import BadRequest
 from imgsynth.metrics.frechet import frechet_distance
-from imgsynth.metrics.holes import OPENCV, mean_colour, opencv_fills
+from imgsynth.metrics.holes import OPENCV, OWN, opencv_fills
 from imgsynth.metrics.inception import load_inception
 from imgsynth.metrics.inception_score import inception_score
 from imgsynth.metrics.kernel_distance import kernel_distance
@@ -49,10 +49,10 @@ def test_opencv_continues_a_gradient() -> None:
     hole[15:25, 12:30] = True
     errors = {
         way: np.abs(fill(photo, hole).astype(int) - photo)[hole].mean()
-        for way, fill in {**opencv_fills(), "mean_colour": mean_colour}.items()
+        for way, fill in {**opencv_fills(), **OWN}.items()
     }
-    assert set(errors) == {*OPENCV, "mean_colour"}
-    assert max(errors[way] for way in OPENCV) < errors["mean_colour"] / 2
+    assert set(errors) == {*OPENCV, *OWN}
+    assert max(errors[way] for way in (*OPENCV, "harmonic")) < errors["mean_colour"] / 2
 
 
 def test_inception_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:

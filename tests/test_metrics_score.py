@@ -16,7 +16,7 @@ from builders import model_of, tiny_dcgan, tiny_vae
 from imgsynth.errors import BadImage, BadRequest, TaskNotOffered, TrainingFailed
 from imgsynth.metrics import generator, inpainter
 from imgsynth.metrics.classifier import takes_for_second, train_classifier
-from imgsynth.metrics.holes import mean_colour
+from imgsynth.metrics.holes import OWN
 from imgsynth.metrics.intervals import interval, share_interval
 from imgsynth.metrics.pool import Pool, open_pool, photo_square, squares, usable_count
 from imgsynth.metrics.request import ScoreRequest
@@ -251,7 +251,8 @@ def test_inpainters_are_measured_by_hole_size(models: dict[str, Any], photos: Pa
     names = {f"{name}_{size}" for name in ("psnr", "ssim") for size in sizes}
     gains = {f"psnr_{size}_over_{way}" for size in sizes for way in ("telea", "navier_stokes")}
     done, missing = (set(), gains) if document["not_measured"] else (gains, set())
-    assert_document(document, names | done | {f"psnr_{s}_over_mean_colour" for s in sizes}, missing)
+    own = {f"psnr_{size}_over_{way}" for size in sizes for way in ("mean_colour", "harmonic")}
+    assert_document(document, names | done | own, missing)
     figures = document["figures"]
     gain = figures["psnr_hole_10_25_over_mean_colour"]
     ours = figures["psnr_hole_10_25"]
@@ -271,9 +272,8 @@ def test_nobody_sees_into_a_hole_and_nobody_changes_what_is_around(models: dict[
     photo = scenes(1, 40)[0].permute(1, 2, 0).numpy()
     hole = inpainter.random_hole(40, (10, 25), 1)
     other = np.where(hole[..., None], 255 - photo, photo)
-    fills = {"mean_colour": mean_colour}
-    filled = inpainter.fill_by_all(models["lama"], photo, hole, fills)
-    blind = inpainter.fill_by_all(models["lama"], other, hole, fills)
+    filled = inpainter.fill_by_all(models["lama"], photo, hole, OWN)
+    blind = inpainter.fill_by_all(models["lama"], other, hole, OWN)
     for way, picture in filled.items():
         assert np.array_equal(picture, blind[way]) and np.array_equal(picture[~hole], photo[~hole])
     expected = np.rint(photo[~hole].mean(0))

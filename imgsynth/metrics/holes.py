@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import torch
 
+from imgsynth.architectures.harmonic import harmonic_fill
 from imgsynth.metrics.report import NotMeasured
 
 # Pixels around a point that it is filled from, as OpenCV's own examples have it.
@@ -21,6 +23,17 @@ def mean_colour(photo: np.ndarray, hole: np.ndarray) -> np.ndarray:
     filled = photo.copy()
     filled[hole] = np.rint(photo[~hole].mean(0))
     return filled
+
+
+def harmonic(photo: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """The smoothest continuation of what is around the hole: uint8 H×W×3 and bool H×W → uint8 H×W×3."""
+    image, mask = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None], torch.from_numpy(hole)[None, None]
+    filled = harmonic_fill(image.float(), mask.float())
+    return filled[0].permute(1, 2, 0).round().byte().numpy()
+
+
+# Those that need no package.
+OWN: dict[str, Fill] = {"mean_colour": mean_colour, "harmonic": harmonic}
 
 
 def opencv_fills() -> dict[str, Fill]:

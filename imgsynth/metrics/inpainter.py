@@ -13,7 +13,7 @@ from torch import Tensor
 from imgsynth.families import Inpainter
 from imgsynth.imaging.masks import random_boxes, random_strokes
 from imgsynth.metrics.fidelity import psnr, ssim
-from imgsynth.metrics.holes import OPENCV, Fill, mean_colour, opencv_fills
+from imgsynth.metrics.holes import OPENCV, OWN, Fill, opencv_fills
 from imgsynth.metrics.intervals import interval
 from imgsynth.metrics.pictures import require_numbers, to_bytes, to_floats
 from imgsynth.metrics.pool import Pool, photo_square
@@ -43,7 +43,7 @@ def score_filling(model: Inpainter, pool: Pool, request: ScoreRequest, track: Tr
     Every photo gets a hole of each size; two thirds of the photos get strokes, the others boxes.
     """
     findings = Findings()
-    fills: dict[str, Fill] = {"mean_colour": mean_colour}
+    fills = dict(OWN)
     try:
         fills |= opencv_fills()
     except NotMeasured as why:
