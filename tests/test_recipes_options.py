@@ -264,13 +264,16 @@ def test_an_inpainter_goes_on_as_large_as_its_beginning(images: Path) -> None:
     """Whatever LaMa it is: with another depth, and holes that start blank."""
     sizes = {"width": 8, "downsamplings": 3, "blocks": 1, "global_channels": 16}
     weights = LaMaGenerator(**sizes).state_dict()
-    recipe = make_recipe(
-        "inpaint",
-        Settings((images,), Path("made.safetensors"), init=(weights,), init_sizes=(sizes,), size=32, batch=2),
-    )
-    [export] = recipe.exports()
-    assert export.hyperparameters == sizes
-    assert all(torch.equal(export.weights[key], value) for key, value in weights.items())
+    begun = {"init": (weights,), "init_sizes": (sizes,), "size": 32, "batch": 2}
+    for options, more in (({}, {}), ({"start": "harmonic"}, {"harmonic": True})):
+        settings = Settings((images,), Path("made.safetensors"), options=options, **begun)
+        [export] = make_recipe("inpaint", settings).exports()
+        assert export.hyperparameters == sizes | more
+        assert all(torch.equal(export.weights[key], value) for key, value in weights.items())
+    begun["init_sizes"] = (export.hyperparameters,)
+    for options, smooth in (({}, True), ({"start": "blank"}, False)):
+        settings = Settings((images,), Path("made.safetensors"), options=options, **begun)
+        assert make_recipe("inpaint", settings).hyperparameters.get("harmonic", False) == smooth
 
 
 def test_rates_rise_and_fall(images: Path) -> None:

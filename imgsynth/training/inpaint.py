@@ -202,10 +202,12 @@ class InpaintRecipe(Recipe):
 def chosen_sizes(options: InpaintOptions, width: int, settings: Settings) -> Hyperparameters:
     """Those of the checkpoint to start from, or of a fresh generator."""
     if settings.init_sizes:
-        return settings.init_sizes[0]
-    start = {"harmonic": True, "output": "none"} if options.start == "harmonic" else {}
+        begun = dict(settings.init_sizes[0])
+        was = HARMONIC if begun.pop("harmonic", False) else "blank"
+        return {**begun, "harmonic": True} if (options.start or was) == HARMONIC else begun
     deepest = width * 2**DOWNSAMPLINGS
     sizes = {"width": width, "downsamplings": DOWNSAMPLINGS, "blocks": BLOCKS}
+    start = {} if options.start == "blank" else {"harmonic": True, "output": "none"}
     return {**sizes, "global_channels": deepest * 3 // 4, **start}
 
 

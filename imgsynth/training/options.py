@@ -179,7 +179,8 @@ class InpaintOptions(Request):
         masks: kinds of holes, names in `holes.HOLES`; one that is given twice is drawn twice as often.
         hole_low, hole_high: parts of the picture that a hole covers.
         start: what the network finds in a hole: the smoothest continuation of what surrounds it ("harmonic"),
-            from which a small network goes on, or nothing, as published ("blank").
+            from which a small network goes on, or nothing, as published ("blank"). If unsaid, as for the
+            weights to start from; for a fresh network the first.
         norm: whether batch norms keep the means and variances of their first pictures ("fixed", see
             `fixed_norms.py`) or take those of each batch.
         rate, discriminator_rate: learning rates.
@@ -195,7 +196,7 @@ class InpaintOptions(Request):
     masks: Holes = "strokes,strokes,boxes,irregular"
     hole_low: Annotated[float, Field(gt=0, lt=1)] = 0.05
     hole_high: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    start: Annotated[str, one_of("start", ("harmonic", "blank"))] = "harmonic"
+    start: Annotated[str, one_of("start", ("harmonic", "blank"))] | None = None
     norm: Annotated[str, one_of("norm", ("fixed", "batch"))] = "fixed"
     rate: Rate = 2e-4
     discriminator_rate: Rate = 2e-4
