@@ -209,6 +209,7 @@ def test_a_larger_canvas_and_the_keys(visit: Visit, sea: Path) -> None:
     assert "at least one side" in toast(page)
     page.get_by_label("Left", exact=True).fill("24")
     page.get_by_label("Bottom", exact=True).fill("16")
+    api.expect(page.locator("#inpaint-hold")).to_be_disabled()  # there is nothing to hold it against
     page.locator("#inpaint-extend-go").click()
     before, after, record = result(page, "400×240 is now 424×256")
     assert record["request"] == {"left": 24, "top": 0, "right": 0, "bottom": 16}

@@ -242,7 +242,7 @@ def test_the_look_follows_the_sliders_only_once_it_is_asked_for(path: str) -> No
 
 def test_a_fill_changes_the_hole_alone_and_can_be_gone_on_from(session: Any, small: str) -> None:
     strokes = painted(layer((56, 40), (20, 10, 30, 20)))
-    pair, line, _, _, made = make_fill(session)("one", small, strokes, 0, (Shown(small),), 0, 0)
+    pair, line, *_, made = make_fill(session)("one", small, strokes, 0, (Shown(small),), 0, 0)
     before, after = (read_photo(file) for file in pair)
     changed = (before.pixels != after.pixels).any(axis=2)
     assert changed[10:20, 20:30].mean() > 0.9

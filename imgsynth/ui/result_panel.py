@@ -27,12 +27,13 @@ class ResultPanel:
     status: gr.Markdown
     download: gr.DownloadButton
     go_on: gr.Button
+    hold: gr.Button
     made: gr.State
 
     @property
     def outputs(self) -> list[Any]:
         """What `shown` gives values for."""
-        return [self.slider, self.status, self.download, self.go_on, self.made]
+        return [self.slider, self.status, self.download, self.go_on, self.hold, self.made]
 
     def connect(self, photo: PhotoInput) -> None:
         """'Continue from the result' makes the result the photo."""
@@ -45,6 +46,7 @@ def shown(pair: tuple[str, str], line: str) -> tuple[Any, ...]:
         pair,
         line,
         gr.DownloadButton(value=pair[1], interactive=True),
+        gr.Button(interactive=True),
         gr.Button(interactive=True),
         pair[1],
     )
@@ -92,7 +94,9 @@ def make_result_panel() -> ResultPanel:
         interactive=False,
     )
     with gr.Row(elem_classes="tools"):
-        gr.Button("Hold to see the original", elem_id="inpaint-hold", elem_classes="hold")
+        hold = gr.Button(
+            "Hold to see the original", interactive=False, elem_id="inpaint-hold", elem_classes="hold"
+        )
         go_on_button = gr.Button("Continue from the result", interactive=False, elem_id="inpaint-go-on")
         download = gr.DownloadButton("Download PNG", interactive=False, elem_id="inpaint-download")
-    return ResultPanel(slider, status, download, go_on_button, gr.State(None))
+    return ResultPanel(slider, status, download, go_on_button, hold, gr.State(None))
