@@ -100,6 +100,23 @@ def test_with_fixed_norms_it_begins_as_the_smooth_fill() -> None:
     assert (out - wanted).abs().mean() < 0.2 * (out - given[:, :3]).abs()[:, :, 8:20, 8:20].mean()
 
 
+def test_the_fill_meets_the_photo_without_a_seam() -> None:
+    """What is known comes back as it was, and a tint of the network's own is taken back in the hole too."""
+    network = randomised(LaMaGenerator(**SIZES, harmonic=True, output="none"), 0)
+    image, mask = noise(1, 3, 32, 32), box(32, 32, slice(8, 20), slice(8, 20))
+    given = assemble(image, mask)
+    with torch.inference_mode():
+        one = network(given)
+        network.model[-2].bias.add_(0.3)
+        tinted = network(given)
+        network.model[-2].weight.zero_()
+        plain = network(given)
+    assert torch.allclose(one[~mask.bool().expand_as(one)], image[~mask.bool().expand_as(one)], atol=1e-5)
+    assert torch.allclose(one, tinted, atol=1e-4)
+    assert torch.allclose(plain, harmonic_fill(image, mask), atol=1e-4)
+    assert (one - plain).abs().max() > 0.01
+
+
 def test_calibrated_norms_have_the_statistics_of_what_they_see() -> None:
     generator, kept = identical(harmonic=True, output="none")
     fix_norms(generator)

@@ -60,8 +60,8 @@ class LaMaGenerator(nn.Module):
         local_fourier: the blocks' spectral transforms also look at the quarters of the image (enable_lfu).
         early_local_fourier: so do those of the stages before them.
         output: "sigmoid", "tanh" or "none" (add_out_act).
-        harmonic: the hole does not start blank but as the smoothest continuation of what surrounds it, which
-            is ours, not LaMa's (hint `hole_start`, "harmonic").
+        harmonic: the hole does not start blank but as the smoothest continuation of what surrounds it, and so
+            does what the network misses of that; this is ours, not LaMa's (hint `hole_start`, "harmonic").
     """
 
     def __init__(
@@ -106,8 +106,16 @@ class LaMaGenerator(nn.Module):
         The input is the image in [0, 1] with its hole blanked, then the mask (1 = hole); height and width
         must be multiples of 2^downsamplings, twice that with local Fourier units.
         """
-        if self.harmonic:
-            x = torch.cat([harmonic_fill(x[:, :-1], x[:, -1:]), x[:, -1:]], dim=1)
+        if not self.harmonic:
+            return self.run(x)
+        image, mask = x[:, :-1], x[:, -1:]
+        drawn = self.run(torch.cat([harmonic_fill(image, mask), mask], dim=1))
+        # What it misses of the known goes on into the hole, so that the fill meets the photo without a seam:
+        # the network has to add only what is not smooth.
+        return drawn + harmonic_fill(image - drawn, mask)
+
+    def run(self, x: Tensor) -> Tensor:
+        """All layers, one after the other."""
         branches: Branches = (self.model[0](x), None)
         stages = iter(self.model[1:])
         for stage in stages:
