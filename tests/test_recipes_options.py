@@ -13,7 +13,9 @@ from PIL import Image
 
 from builders import pixels
 from cli_runs import Run
+from imgsynth.architectures.dcgan import DCGANGenerator
 from imgsynth.architectures.lama import LaMaGenerator
+from imgsynth.cli.train import build
 from imgsynth.cli.train_options import RECIPE_OPTIONS
 from imgsynth.errors import BadRequest, ImgsynthError, TrainingFailed
 from imgsynth.training.augment import POLICIES
@@ -274,6 +276,21 @@ def test_an_inpainter_goes_on_as_large_as_its_beginning(images: Path) -> None:
     for options, smooth in (({}, True), ({"start": "blank"}, False)):
         settings = Settings((images,), Path("made.safetensors"), options=options, **begun)
         assert make_recipe("inpaint", settings).hyperparameters.get("harmonic", False) == smooth
+
+
+@pytest.mark.parametrize(
+    ("network", "sizes"),
+    [
+        (DCGANGenerator, {"latent_dim": 8, "widths": [8, 4], "channels": 3}),
+        (LaMaGenerator, {"input_channels": 2, "output_channels": 1, "width": 4, "global_channels": 16}),
+    ],
+    ids=["no LaMa", "no colours"],
+)
+def test_an_inpainter_goes_on_from_nothing_else(network: Any, sizes: dict[str, Any], images: Path) -> None:
+    weights = network(**sizes).state_dict()
+    settings = Settings((images,), Path("made.safetensors"), init=(weights,), init_sizes=(sizes,), size=32)
+    with pytest.raises(TrainingFailed, match="The weights of --init are of another network"):
+        build("inpaint", settings)
 
 
 def test_rates_rise_and_fall(images: Path) -> None:

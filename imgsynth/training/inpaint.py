@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from imgsynth.architectures.lama import HARMONIC, LAMA, LaMaGenerator, assemble
-from imgsynth.architectures.registry import Hints, Hyperparameters
+from imgsynth.architectures.registry import Hints, Hyperparameters, StateDict
 from imgsynth.errors import TrainingFailed
 from imgsynth.training import parallel
 from imgsynth.training.data import load
@@ -62,12 +62,14 @@ class InpaintRecipe(Recipe):
     def beginning(self) -> LaMaGenerator:
         """The generator as the run finds it."""
         generator = LaMaGenerator(**self.hyperparameters)
-        kept = start_as_identity(generator)
-        if self.options.norm == "fixed":
+        fixed = self.options.norm == "fixed"
+        if fixed:
             fix_norms(generator)
         if self.settings.init:
             generator.load_state_dict(self.settings.init[0])
-        elif self.options.norm == "fixed":
+            return generator
+        kept = start_as_identity(generator)
+        if fixed:
             calibrate(generator, self.survey(), kept)
         return generator
 
@@ -200,8 +202,8 @@ class InpaintRecipe(Recipe):
 
 
 def chosen_sizes(options: InpaintOptions, width: int, settings: Settings) -> Hyperparameters:
-    """Those of the checkpoint to start from, or of a fresh generator."""
-    if settings.init_sizes:
+    """Those of the LaMa to start from, or of a fresh generator."""
+    if settings.init_sizes and is_lama(settings.init[0]):
         begun = dict(settings.init_sizes[0])
         was = HARMONIC if begun.pop("harmonic", False) else "blank"
         return {**begun, "harmonic": True} if (options.start or was) == HARMONIC else begun
@@ -209,6 +211,12 @@ def chosen_sizes(options: InpaintOptions, width: int, settings: Settings) -> Hyp
     sizes = {"width": width, "downsamplings": DOWNSAMPLINGS, "blocks": BLOCKS}
     start = {} if options.start == "blank" else {"harmonic": True, "output": "none"}
     return {**sizes, "global_channels": deepest * 3 // 4, **start}
+
+
+def is_lama(weights: StateDict) -> bool:
+    """Whether they are a LaMa's of colour pictures; no other weights can be loaded into one."""
+    shapes = {key: tuple(tensor.shape) for key, tensor in weights.items()}
+    return LAMA.detect(shapes) and LAMA.channels(LAMA.read(shapes, {})) == (3, 3)
 
 
 def hints_of(sizes: Hyperparameters) -> Hints:
