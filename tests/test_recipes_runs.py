@@ -42,6 +42,10 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
             "options": {"adversarial": 0.1, "reconstruction_size": 16, "augment": "color"},
         },
     ),
+    "vae-dcgan": (
+        "vae",
+        {"width": 8, "batch": 2, "options": {"decoder": "dcgan", "adversarial": 1.0, "head_start": 1}},
+    ),
     "resnet": ("cyclegan", {"width": 4, "batch": 1}),
     "resnet-plain": ("cyclegan", {"width": 4, "options": {"norm": "none", "upsampling": "transposed"}}),
     "unet": (
@@ -56,7 +60,13 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 NAMES = list(VARIANTS)
 ARCHITECTURES = {
-    **{"vae": "conv_vae", "vae-gan": "conv_vae", "resnet": "cyclegan_resnet", "unet": "pix2pix_unet"},
+    **{
+        "vae": "conv_vae",
+        "vae-gan": "conv_vae",
+        "vae-dcgan": "dcgan_vae",
+        "resnet": "cyclegan_resnet",
+        "unet": "pix2pix_unet",
+    },
     **{
         "lightweight": "lightweight_gan",
         "stylegan2-spectral": "stylegan2",

@@ -39,6 +39,16 @@ class ResidualBlock(nn.Module):
         return F.leaky_relu(self.gn2(self.conv2(h)) + self.shortcut(x), SLOPE)
 
 
+def make_encoder(widths: Sequence[int], channels: int, groups: int) -> nn.Sequential:
+    """What stands before the two linear layers: N×channels×H×W → a map of the last width."""
+    first = widths[0]
+    stem = nn.Conv2d(channels, first, 4, 2, 1, bias=False, padding_mode="reflect")
+    encoder = nn.Sequential(stem, nn.GroupNorm(groups, first), nn.LeakyReLU(SLOPE))
+    for inner, outer in pairwise(widths):
+        encoder.append(ResidualBlock(inner, outer, 2, groups))
+    return encoder
+
+
 class ConvVAE(nn.Module):
     """Encoder with mean and log-variance, decoder to logits.
 
@@ -63,11 +73,7 @@ class ConvVAE(nn.Module):
         groups: int = 32,
     ) -> None:
         super().__init__()
-        first = encoder_widths[0]
-        stem = nn.Conv2d(channels, first, 4, 2, 1, bias=False, padding_mode="reflect")
-        self.encoder = nn.Sequential(stem, nn.GroupNorm(groups, first), nn.LeakyReLU(SLOPE))
-        for inner, outer in pairwise(encoder_widths):
-            self.encoder.append(ResidualBlock(inner, outer, 2, groups))
+        self.encoder = make_encoder(encoder_widths, channels, groups)
         flat = encoder_widths[-1] * base * base
         self.fc_mu, self.fc_logvar = nn.Linear(flat, latent_dim), nn.Linear(flat, latent_dim)
         self.fc = nn.Linear(latent_dim, decoder_input * base * base)
@@ -107,9 +113,14 @@ def detect(shapes: Shapes) -> bool:
     return all(k in shapes for k in needed)
 
 
+def encoder_widths_of(shapes: Shapes) -> list[int]:
+    """Channels after each stage of `make_encoder`."""
+    blocks = [shapes[f"encoder.{i}.conv1.weight"][0] for i in block_indices(shapes, "encoder")]
+    return [shapes["encoder.0.weight"][0], *blocks]
+
+
 def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
-    encoder = [shapes["encoder.0.weight"][0]]
-    encoder += [shapes[f"encoder.{i}.conv1.weight"][0] for i in block_indices(shapes, "encoder")]
+    encoder = encoder_widths_of(shapes)
     decoder = [shapes[f"decoder.{i}.conv1.weight"][0] for i in block_indices(shapes, "decoder")]
     flat = shapes["fc_mu.weight"][1]
     return {

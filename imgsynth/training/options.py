@@ -97,6 +97,9 @@ class VAEOptions(Request):
     """Of `train vae`.
 
     Attributes:
+        decoder: residual blocks, or a DCGAN's generator, which can make up textures.
+        anchor: a VAE whose encoder this one begins with, where its decoder begins with a generator that was
+            trained to redraw from that VAE's codes (`train gan --anchor`); none if unsaid.
         latents: values that stand for a picture.
         beta: weight of the KL divergence at the end (Higgins et al. 2017).
         free_bits: nats of each latent's KL divergence that cost nothing (Kingma et al. 2016).
@@ -108,10 +111,13 @@ class VAEOptions(Request):
             which they still can, it is left to the discriminator.
         adversarial: weight of a discriminator (Larsen et al. 2016); 0 trains without one.
         matching: weight of the distance of the discriminator's features, beside its verdict's 1.
+        head_start: steps in which the discriminator learns alone.
         rate, discriminator_rate: learning rates.
         augment, augment_chance: changes that pictures go through before they are judged, and how many do.
     """
 
+    decoder: Annotated[str, one_of("decoder", ("residual", "dcgan"))] = "residual"
+    anchor: str | None = None
     latents: int = Field(default=64, ge=1, le=4096)
     beta: Weight = 4.0
     free_bits: Weight = 0.0
@@ -120,6 +126,7 @@ class VAEOptions(Request):
     reconstruction_size: int | None = Field(default=None, ge=4)
     adversarial: Weight = 0.0
     matching: Weight = 1.0
+    head_start: int = Field(default=0, ge=0)
     rate: Rate = 1e-3
     discriminator_rate: Rate = 2e-4
     augment: Policy = ""

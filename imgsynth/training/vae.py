@@ -1,4 +1,4 @@
-"""A convolutional VAE: annealed KL, a Laplace likelihood with its best-fitting scales, and, if asked for, a
+"""A VAE: annealed KL, a Laplace likelihood with its best-fitting scales, and, if asked for, a
 discriminator (VAE-GAN, Larsen et al. 2016, arXiv:1512.09300)."""
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from imgsynth.architectures.conv_vae import CONV_VAE, ConvVAE
 from imgsynth.architectures.dcgan import widths_for
-from imgsynth.architectures.registry import Hyperparameters
+from imgsynth.architectures.dcgan_vae import DCGANVAE
 from imgsynth.errors import TrainingFailed
+from imgsynth.runtime.opening import open_checkpoint
+from imgsynth.training.anchor import Anchor
 from imgsynth.training.augment import augment
 from imgsynth.training.data import load
 from imgsynth.training.discriminators import DCGANDiscriminator
@@ -27,10 +28,10 @@ from imgsynth.training.reconstruction import (
     kl_divergence,
     laplace_likelihood,
 )
+from imgsynth.training.vae_networks import GROUPS, PLANS, Network, join, joined_sizes
 
 GAME = LOSSES["non-saturating"]
-# One group of all channels: the fewer means are taken away, the more is left of a flat background's colour.
-HINTS = {"norm_num_groups": 1}
+HINTS = {"norm_num_groups": GROUPS}
 
 
 class VAERecipe(Recipe):
@@ -47,15 +48,12 @@ class VAERecipe(Recipe):
             raise TrainingFailed(
                 f"A VAE is trained at 32, 64, 128 or 256 pixels, not {self.size}; choose one of them."
             )
-        if self.width % 32:
-            raise TrainingFailed(f"The width of a VAE must be a multiple of 32, not {self.width}.")
+        if self.width % 32 and self.options.decoder == "residual":
+            raise TrainingFailed(f"The width of a residual VAE must be a multiple of 32, not {self.width}.")
         self.images = load(settings.data, self.size, True, settings.holdout)
-        self.latents = self.options.latents
-        self.hyperparameters = vae_sizes(self.size, self.width, self.latents)
-        vae = ConvVAE(**self.hyperparameters)
-        start_near_the_mean(vae)
-        if settings.init:
-            vae.load_state_dict(settings.init[0])
+        self.plan = PLANS[self.options.decoder]
+        vae = self.beginning()
+        self.latents = int(self.hyperparameters["latent_dim"])
         self.vae = self.add("vae", vae, ema=0.998)
         # A game is played without the momentum that errors alone are best brought down with.
         betas = (0.5, 0.99) if self.options.adversarial else (0.9, 0.99)
@@ -64,6 +62,27 @@ class VAERecipe(Recipe):
             widths = widths_for(self.size, self.width)[::-1]
             self.judge = self.add("judge", DCGANDiscriminator(widths))
             self.adam("judge", self.judge, rate=self.options.discriminator_rate, betas=betas)
+
+    def beginning(self) -> Network:
+        """The network as the run finds it; its sizes become this recipe's."""
+        init, o = self.settings.init, self.options
+        if not o.anchor:
+            self.hyperparameters = self.plan.hyperparameters(self.size, self.width, o.latents)
+            vae = self.plan.network(self.hyperparameters)
+            if init:
+                vae.load_state_dict(init[0])
+            return vae
+        if o.decoder != "dcgan" or not init:
+            raise TrainingFailed(
+                "With --anchor, a VAE begins with a generator that was trained with that anchor; "
+                "give --decoder dcgan, and the generator as --init."
+            )
+        model = open_checkpoint(o.anchor, "cpu", "fp32")
+        self.hyperparameters = joined_sizes(init[0], model)
+        vae = self.plan.network(self.hyperparameters)
+        assert isinstance(vae, DCGANVAE)
+        join(vae, init[0], Anchor(model, self.images, self.size, self.hyperparameters["latent_dim"]))
+        return vae
 
     def step(self, step: int, progress: float) -> dict[str, float]:
         rng = self.rng(step)
@@ -77,7 +96,7 @@ class VAERecipe(Recipe):
             figures = self.update("vae", lambda part: self.terms(x[part], noise[part], beta)[0], clip=1.0)
         else:
             self.set_rate(self.options.discriminator_rate * fall, "judge")
-            figures = self.step_with_judge(x, noise, self.normal(rng, self.latents), beta)
+            figures = self.step_with_judge(x, noise, self.normal(rng, self.latents), beta, step)
         self.update_averages(step)
         return figures
 
@@ -96,7 +115,7 @@ class VAERecipe(Recipe):
         with self.autocast():
             mean, log_variance = (t.float() for t in self.vae.encode(x))
             z = mean + noise * (log_variance / 2).exp()
-            prediction = torch.sigmoid(self.vae.decode(z).float())
+            prediction = self.decoded(z)
         kl = kl_divergence(mean, log_variance, self.options.free_bits)
         shown, target = compared_at(self.options.reconstruction_size, prediction, x)
         likelihood = laplace_likelihood(shown, target, RECONSTRUCTIONS[self.options.reconstruction])
@@ -105,7 +124,13 @@ class VAERecipe(Recipe):
         figures = {"L1": (shown - target).abs().mean(), "KL": kl_divergence(mean, log_variance)}
         return (loss, figures), prediction, z
 
-    def step_with_judge(self, x: Tensor, noise: Tensor, prior: Tensor, beta: float) -> dict[str, float]:
+    def decoded(self, z: Tensor) -> Tensor:
+        """N×latents → N×3×S×S in [0, 1], float32."""
+        return self.plan.to_unit(self.vae.decode(z).float())
+
+    def step_with_judge(
+        self, x: Tensor, noise: Tensor, prior: Tensor, beta: float, step: int
+    ) -> dict[str, float]:
         """As published, the decoder alone is to fool the discriminator, with pictures of posterior and prior;
         both halves come nearer to the original in what the discriminator sees in it."""
         drawn = torch.empty(2, *x.shape, device=self.device)
@@ -113,24 +138,36 @@ class VAERecipe(Recipe):
         def loss_of(part: slice) -> Terms:
             (loss, figures), prediction, z = self.terms(x[part], noise[part], beta)
             with self.autocast():
-                fake = torch.sigmoid(self.vae.decode(torch.cat([z.detach(), prior[part]])).float())
+                fake = self.decoded(torch.cat([z.detach(), prior[part]]))
                 drawn[:, part] = fake.detach().view(2, *prediction.shape)
-                features = [self.judge.stages(to_signed(images)) for images in (x[part], prediction)]
                 fooled = GAME.generator(self.score(to_signed(fake)))
-                adversarial = fooled + self.options.matching * feature_matching(*features)
+                adversarial = fooled + self.mismatch(x[part], prediction)
             return loss + self.options.adversarial * adversarial, {**figures, "G": adversarial}
 
         def judged(part: slice) -> Terms:
             with self.autocast():
-                real, (rebuilt, sampled) = to_signed(x[part]), to_signed(drawn[:, part])
-                losses = [GAME.discriminator_loss(self.score, real, fake) for fake in (rebuilt, sampled)]
-            loss = torch.stack(losses).mean()
+                fake = drawn[:, part].flatten(0, 1)
+                loss = GAME.discriminator_loss(self.score, to_signed(x[part]), to_signed(fake))
             return loss, {"D": loss}
 
         self.judge.requires_grad_(False)
-        figures = self.update("vae", loss_of, clip=1.0)
+        figures: dict[str, float] = {}
+        if step >= self.options.head_start:
+            figures = self.update("vae", loss_of, clip=1.0)
+        else:
+            with torch.no_grad():
+                figures = {name: value.item() for name, value in loss_of(slice(None))[1].items()}
         self.judge.requires_grad_(True)
         return figures | self.update("judge", judged)
+
+    def mismatch(self, x: Tensor, prediction: Tensor) -> Tensor | float:
+        """How far originals and reconstructions are apart to the discriminator's features, weighted."""
+        weight = self.options.matching
+        if not weight:  # half of the discriminator's work in this step
+            return 0.0
+        return weight * feature_matching(
+            *(self.judge.stages(to_signed(images)) for images in (x, prediction))
+        )
 
     def score(self, images: Tensor) -> Tensor:
         o = self.options
@@ -141,14 +178,14 @@ class VAERecipe(Recipe):
         """Four rows of samples, then two rows of originals with their reconstructions below."""
         vae: Any = self.averages["vae"].network
         rng = torch.Generator().manual_seed(0)
-        samples = torch.sigmoid(vae.decode(torch.randn(32, self.latents, generator=rng).to(self.device)))
+        samples = self.plan.to_unit(vae.decode(torch.randn(32, self.latents, generator=rng).to(self.device)))
         originals = (self.images.batch(rng, 8, self.size, flip=False) * 0.5 + 0.5).to(self.device)
-        rebuilt: Tensor = torch.sigmoid(vae(originals))
+        rebuilt: Tensor = self.plan.to_unit(vae(originals))
         return sheet_of(torch.cat([samples, originals, rebuilt]), 8)
 
     def exports(self) -> list[Export]:
         weights = self.averages["vae"].network.state_dict()
-        return [Export(self.settings.out, CONV_VAE, self.hyperparameters, weights, HINTS)]
+        return [Export(self.settings.out, self.plan.architecture, self.hyperparameters, weights, HINTS)]
 
     def describe(self) -> dict[str, str]:
         o = self.options
@@ -160,6 +197,7 @@ class VAERecipe(Recipe):
         return {
             "size": f"{self.size} px",
             "base width": str(self.width),
+            "decoder": self.options.decoder,
             "latent": str(self.latents),
             "batch": str(self.batch),
             "loss": f"Laplace likelihood of {judged}, KL weight rising to {o.beta:g} over the first "
@@ -176,28 +214,3 @@ class VAERecipe(Recipe):
 
 def to_signed(images: Tensor) -> Tensor:
     return images * 2 - 1
-
-
-@torch.no_grad()
-def start_near_the_mean(vae: ConvVAE) -> None:
-    """Lets the bias of the decoder's first layer outweigh its latent at the start.
-
-    Group norms make the decoder blind to scale: if the latent dominates from the start, the average
-    picture is tied to a direction in latent space, and latents on the other side of it draw rubbish.
-    """
-    vae.fc.weight.mul_(0.25)
-    torch.nn.init.normal_(vae.fc.bias, 0.0, 0.5)
-
-
-def vae_sizes(size: int, width: int, latents: int) -> Hyperparameters:
-    """Hyper-parameters of a VAE for `size`×`size` pictures with a 4×4 inner map."""
-    stages = (size // 4).bit_length() - 1
-    encoder = [width * min(4, 2**i) for i in range(stages)]
-    decoder = [width * min(4, 2 ** max(0, i - 1)) for i in reversed(range(stages))]
-    return {
-        "latent_dim": latents,
-        "encoder_widths": encoder,
-        "decoder_widths": decoder,
-        "decoder_input": encoder[-1],
-        "groups": HINTS["norm_num_groups"],
-    }
