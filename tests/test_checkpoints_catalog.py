@@ -29,7 +29,7 @@ file = "small.safetensors"
 
 def test_bundled_rows_come_first_and_in_order() -> None:
     ids = list(load_catalog())
-    assert ids[:4] == ["avatars-gan", "flowers-gan", "avatars-vae", "avatars-style"]
+    assert ids[:4] == ["avatars-gan", "flowers-gan", "avatars-vae", "flowers-vae"]
     assert ids[4:8] == ["photo2monet", "monet2photo", "photo2impressionist", "impressionist2photo"]
 
 

@@ -108,6 +108,21 @@ def test_the_discriminator_may_learn_alone_first(folder: Path) -> None:
     assert not all(map(torch.equal, before, recipe.vae.parameters()))
 
 
+def test_a_decoder_can_be_kept(folder: Path) -> None:
+    """With its batch norms' statistics; the encoder learns through it."""
+    recipe: Any = make_recipe("vae", settings_of(folder, None, adversarial=0.0, keep_decoder=True, latents=5))
+    before = {key: value.clone() for key, value in recipe.vae.state_dict().items()}
+    for step in range(3):
+        recipe.step(step, 0.0)
+    moved = {
+        key.split(".")[0]
+        for key, value in recipe.vae.state_dict().items()
+        if not torch.equal(value, before[key])
+    }
+    assert moved == {"encoder", "fc_mu", "fc_logvar"}
+    assert "kept as it began" in recipe.describe()["decoder"]
+
+
 def test_a_run_begins_with_both(folder: Path) -> None:
     codes = save(tiny_vae().state_dict(), folder / "codes.safetensors")
     decoder = generator()

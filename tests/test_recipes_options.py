@@ -339,7 +339,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("gan", {"mixing": 0.5}, "A DCGAN has no styles to mix; leave out --mixing"),
     ("gan", {"mixing": 1.5}, "mixing should be less than or equal to 1"),
     ("vae", {"reconstruction_size": 2}, "reconstruction_size should be greater"),
-    ("vae", {"loss": "hinge"}, "no option loss; it has decoder, anchor, latents, beta, free-bits, "),
+    ("vae", {"loss": "hinge"}, "no option loss; it has decoder, anchor, keep-decoder, latents, beta, "),
     ("inpaint", {"start": "grey"}, "no start 'grey'; choose one of harmonic, blank"),
     ("inpaint", {"norm": "instance"}, "choose one of fixed, batch"),
     ("inpaint", {"hole_low": 0.4}, "between 0.4 and 0.3"),

@@ -36,6 +36,7 @@ RECIPE_OPTIONS = {
     "mixing": ("0..1", "gan: how many pictures of a StyleGAN2 have the styles of two latents."),
     "collapse_every": ("N", "gan: steps between two measures of collapse and overfitting; 0 for none."),
     "decoder": ("NAME", "vae: residual or dcgan."),
+    "keep_decoder": ("on|off", "vae: let the encoder alone learn."),
     "latents": ("N", "vae: values that stand for a picture."),
     "beta": ("W", "vae: weight of the KL divergence."),
     "free_bits": ("NATS", "vae: what each latent may tell at no cost."),

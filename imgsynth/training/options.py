@@ -100,6 +100,7 @@ class VAEOptions(Request):
         decoder: residual blocks, or a DCGAN's generator, which can make up textures.
         anchor: a VAE whose encoder this one begins with, where its decoder begins with a generator that was
             trained to redraw from that VAE's codes (`train gan --anchor`); none if unsaid.
+        keep_decoder: whether the encoder alone learns.
         latents: values that stand for a picture.
         beta: weight of the KL divergence at the end (Higgins et al. 2017).
         free_bits: nats of each latent's KL divergence that cost nothing (Kingma et al. 2016).
@@ -118,6 +119,7 @@ class VAEOptions(Request):
 
     decoder: Annotated[str, one_of("decoder", ("residual", "dcgan"))] = "residual"
     anchor: str | None = None
+    keep_decoder: bool = False
     latents: int = Field(default=64, ge=1, le=4096)
     beta: Weight = 4.0
     free_bits: Weight = 0.0

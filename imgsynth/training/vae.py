@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from imgsynth.architectures.dcgan import widths_for
 from imgsynth.architectures.dcgan_vae import DCGANVAE
@@ -57,11 +57,21 @@ class VAERecipe(Recipe):
         self.vae = self.add("vae", vae, ema=0.998)
         # A game is played without the momentum that errors alone are best brought down with.
         betas = (0.5, 0.99) if self.options.adversarial else (0.9, 0.99)
-        self.adam("vae", self.vae, rate=self.options.rate, betas=betas)
+        self.adam("vae", *self.learners(), rate=self.options.rate, betas=betas)
         if self.options.adversarial:
             widths = widths_for(self.size, self.width)[::-1]
             self.judge = self.add("judge", DCGANDiscriminator(widths))
             self.adam("judge", self.judge, rate=self.options.discriminator_rate, betas=betas)
+
+    def learners(self) -> list[nn.Module]:
+        """The parts of the network that change; with a decoder to keep, what draws goes on as it is."""
+        if not self.options.keep_decoder:
+            return [self.vae]
+        encoding = [self.vae.encoder, self.vae.fc_mu, self.vae.fc_logvar]
+        self.vae.requires_grad_(False).eval()
+        for part in encoding:
+            part.requires_grad_(True).train()
+        return encoding
 
     def beginning(self) -> Network:
         """The network as the run finds it; its sizes become this recipe's."""
@@ -197,7 +207,7 @@ class VAERecipe(Recipe):
         return {
             "size": f"{self.size} px",
             "base width": str(self.width),
-            "decoder": self.options.decoder,
+            "decoder": self.options.decoder + (", kept as it began" if self.options.keep_decoder else ""),
             "latent": str(self.latents),
             "batch": str(self.batch),
             "loss": f"Laplace likelihood of {judged}, KL weight rising to {o.beta:g} over the first "
