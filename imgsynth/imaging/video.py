@@ -78,6 +78,11 @@ class _Film(NamedTuple):
 _H264 = {"crf": "14", "preset": "medium", "profile": "high"}
 _VP9 = {"crf": "18", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}
 
+# x264's rate control over a tree of macroblocks reads beyond pictures of a few of them, on some processors:
+# one clip then becomes different files, by what lies there.
+_FEW_MACROBLOCKS = 128
+_WITHOUT_TREE = {"x264-params": "mbtree=0"}
+
 # Both play in every browser of today: 4:2:0, High profile, and the index at the front to start at once.
 _FILMS = {
     ".mp4": _Film("mp4", {"movflags": "+faststart"}, "libx264", _H264),
@@ -217,7 +222,9 @@ def _film_errors(path: Path) -> Iterator[None]:
 
 
 def _add_stream(container: OutputContainer, film: _Film, pixels: np.ndarray, pace: Pace) -> VideoStream:
-    stream = container.add_stream(film.codec, rate=pace.rate, options=film.codec_options)
+    few = film.codec == "libx264" and min(pixels.shape[:2]) < _FEW_MACROBLOCKS
+    options = film.codec_options | (_WITHOUT_TREE if few else {})
+    stream = container.add_stream(film.codec, rate=pace.rate, options=options)
     assert isinstance(stream, VideoStream)  # the codecs of _FILMS are all video
     stream.height, stream.width = pixels.shape[:2]
     stream.pix_fmt = "yuv420p"
