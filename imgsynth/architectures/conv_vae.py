@@ -49,7 +49,36 @@ def make_encoder(widths: Sequence[int], channels: int, groups: int) -> nn.Sequen
     return encoder
 
 
-class ConvVAE(nn.Module):
+class EncodingVAE(nn.Module):
+    """What both kinds of VAE have before their decoders: the encoder, and the two linear layers behind it.
+
+    Args:
+        as those of `ConvVAE`.
+    """
+
+    def __init__(
+        self, latent_dim: int, encoder_widths: Sequence[int], base: int, channels: int, groups: int
+    ) -> None:
+        super().__init__()
+        self.encoder = make_encoder(encoder_widths, channels, groups)
+        flat = encoder_widths[-1] * base * base
+        self.fc_mu, self.fc_logvar = nn.Linear(flat, latent_dim), nn.Linear(flat, latent_dim)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """N×C×H×W in [0, 1] → mean and log-variance, each N×latent_dim."""
+        h = self.encoder(x).flatten(1)
+        return self.fc_mu(h), self.fc_logvar(h)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """N×latent_dim → N×C×H×W, in the decoder's own range."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The reconstruction at the mean, as `decode` gives it."""
+        return self.decode(self.encode(x)[0])
+
+
+class ConvVAE(EncodingVAE):
     """Encoder with mean and log-variance, decoder to logits.
 
     Args:
@@ -72,10 +101,7 @@ class ConvVAE(nn.Module):
         channels: int = 3,
         groups: int = 32,
     ) -> None:
-        super().__init__()
-        self.encoder = make_encoder(encoder_widths, channels, groups)
-        flat = encoder_widths[-1] * base * base
-        self.fc_mu, self.fc_logvar = nn.Linear(flat, latent_dim), nn.Linear(flat, latent_dim)
+        super().__init__(latent_dim, encoder_widths, base, channels, groups)
         self.fc = nn.Linear(latent_dim, decoder_input * base * base)
         self.decoder = nn.Sequential()
         for inner, outer in zip([decoder_input, *decoder_widths], decoder_widths, strict=False):
@@ -84,18 +110,9 @@ class ConvVAE(nn.Module):
         self.decoder.append(nn.Conv2d(decoder_widths[-1], channels, 3, 1, 1))
         self.base = base
 
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """N×C×H×W in [0, 1] → mean and log-variance, each N×latent_dim."""
-        h = self.encoder(x).flatten(1)
-        return self.fc_mu(h), self.fc_logvar(h)
-
     def decode(self, z: Tensor) -> Tensor:
         """N×latent_dim → logits, N×C×H×W."""
         return self.decoder(self.fc(z).reshape(z.shape[0], -1, self.base, self.base))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits of the reconstruction at the mean."""
-        return self.decode(self.encode(x)[0])
 
 
 def block_indices(shapes: Shapes, part: str) -> list[int]:
@@ -134,6 +151,14 @@ def read(shapes: Shapes, hints: Hints) -> Hyperparameters:
     }
 
 
+def image_size(h: Hyperparameters) -> int:
+    return int(h["base"] * 2 ** len(h["encoder_widths"]))
+
+
+def channels(h: Hyperparameters) -> tuple[int, int]:
+    return h["channels"], h["channels"]
+
+
 CONV_VAE = Architecture(
     name="conv_vae",
     title="Convolutional VAE (Kingma & Welling 2014)",
@@ -150,6 +175,6 @@ CONV_VAE = Architecture(
     output_range=LOGITS,
     input_range=UNIT,
     latent_shape=lambda h: (h["latent_dim"],),
-    image_size=lambda h: h["base"] * 2 ** len(h["encoder_widths"]),
-    channels=lambda h: (h["channels"], h["channels"]),
+    image_size=image_size,
+    channels=channels,
 )

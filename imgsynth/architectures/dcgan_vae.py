@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from imgsynth.architectures import dcgan
-from imgsynth.architectures.conv_vae import encoder_widths_of, make_encoder
+from imgsynth.architectures.conv_vae import EncodingVAE, channels, encoder_widths_of, image_size
 from imgsynth.architectures.dcgan import DCGANGenerator
 from imgsynth.architectures.ranges import SIGNED, UNIT
 from imgsynth.architectures.registry import Architecture, Hints, Hyperparameters, Shapes
@@ -20,7 +20,7 @@ from imgsynth.architectures.registry import Architecture, Hints, Hyperparameters
 DECODER = "decoder."
 
 
-class DCGANVAE(nn.Module):
+class DCGANVAE(EncodingVAE):
     """Convolutional encoder with mean and log-variance, DCGAN decoder.
 
     Args:
@@ -41,24 +41,12 @@ class DCGANVAE(nn.Module):
         channels: int = 3,
         groups: int = 1,
     ) -> None:
-        super().__init__()
-        self.encoder = make_encoder(encoder_widths, channels, groups)
-        flat = encoder_widths[-1] * base * base
-        self.fc_mu, self.fc_logvar = nn.Linear(flat, latent_dim), nn.Linear(flat, latent_dim)
+        super().__init__(latent_dim, encoder_widths, base, channels, groups)
         self.decoder = DCGANGenerator(latent_dim, list(widths), channels)
-
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """N×C×H×W in [0, 1] → mean and log-variance, each N×latent_dim."""
-        h = self.encoder(x).flatten(1)
-        return self.fc_mu(h), self.fc_logvar(h)
 
     def decode(self, z: Tensor) -> Tensor:
         """N×latent_dim → N×C×H×W in [-1, 1]."""
         return self.decoder(z)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The reconstruction at the mean, in [-1, 1]."""
-        return self.decode(self.encode(x)[0])
 
 
 def decoder_shapes(shapes: Shapes) -> Shapes:
@@ -94,6 +82,6 @@ DCGAN_VAE = Architecture(
     output_range=SIGNED,
     input_range=UNIT,
     latent_shape=lambda h: (h["latent_dim"],),
-    image_size=lambda h: h["base"] * 2 ** len(h["encoder_widths"]),
-    channels=lambda h: (h["channels"], h["channels"]),
+    image_size=image_size,
+    channels=channels,
 )

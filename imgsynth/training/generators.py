@@ -12,7 +12,7 @@ from imgsynth.architectures.dcgan import DCGAN, DCGANGenerator
 from imgsynth.architectures.lightweight_gan import LIGHTWEIGHT_GAN, LightweightGAN
 from imgsynth.architectures.lightweight_gan_parts import PixelShuffleUpsample
 from imgsynth.architectures.modulation import ModulatedConv2d
-from imgsynth.architectures.registry import Architecture, Hyperparameters, StateDict
+from imgsynth.architectures.registry import Architecture, Hyperparameters, StateDict, shapes_of
 from imgsynth.architectures.stylegan2 import LR_MLP, STYLEGAN2, MappingLayer, StyleGAN2Generator, ToRGB
 from imgsynth.training.discriminators import DCGANDiscriminator, ResidualDiscriminator
 from imgsynth.training.lightweight import LightweightDiscriminator
@@ -183,7 +183,7 @@ class StyleGAN2Plan(GeneratorPlan):
 
         One that was grown before stays as it is.
         """
-        shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
+        shapes = shapes_of(state)
         if not STYLEGAN2.detect(shapes):
             return sizes
         small = STYLEGAN2.read(shapes, {})

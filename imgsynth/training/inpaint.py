@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from imgsynth.architectures.lama import HARMONIC, LAMA, LaMaGenerator, assemble
-from imgsynth.architectures.registry import Hints, Hyperparameters, StateDict
+from imgsynth.architectures.registry import Hints, Hyperparameters, StateDict, shapes_of
 from imgsynth.errors import TrainingFailed
 from imgsynth.training import parallel
 from imgsynth.training.data import load
@@ -80,9 +80,9 @@ class InpaintRecipe(Recipe):
         images = torch.cat(parallel.gather(torch.cat(crops)))
         return assemble(images, self.draw_masks(0, len(images)))
 
-    def crops(self, rng: torch.Generator, count: int, flip: bool = True) -> Tensor:
+    def crops(self, rng: torch.Generator, count: int) -> Tensor:
         """count×3×size×size in [0, 1]."""
-        return self.images.batch(rng, count, self.size, flip=flip, zoom=(0.8, 1.4)) * 0.5 + 0.5
+        return self.images.batch(rng, count, self.size, zoom=(0.8, 1.4)) * 0.5 + 0.5
 
     def masks(self, step: int, count: int) -> Tensor:
         """count×1×size×size, 1 = hole, on the device."""
@@ -215,7 +215,7 @@ def chosen_sizes(options: InpaintOptions, width: int, settings: Settings) -> Hyp
 
 def is_lama(weights: StateDict) -> bool:
     """Whether they are a LaMa's of colour pictures; no other weights can be loaded into one."""
-    shapes = {key: tuple(tensor.shape) for key, tensor in weights.items()}
+    shapes = shapes_of(weights)
     return LAMA.detect(shapes) and LAMA.channels(LAMA.read(shapes, {})) == (3, 3)
 
 

@@ -161,7 +161,6 @@ class VAERecipe(Recipe):
             return loss, {"D": loss}
 
         self.judge.requires_grad_(False)
-        figures: dict[str, float] = {}
         if step >= self.options.head_start:
             figures = self.update("vae", loss_of, clip=1.0)
         else:
@@ -202,12 +201,13 @@ class VAERecipe(Recipe):
         judged = {"edges": "values and edges", "pyramid": "the bands of a Laplacian pyramid"}[
             o.reconstruction
         ]
-        changes = f"; differentiable {o.augment}, each for {o.augment_chance:.0%} of the pictures"
-        changes = changes if o.adversarial and o.augment else ""
+        changes = ""
+        if o.adversarial and o.augment:
+            changes = f"; differentiable {o.augment}, each for {o.augment_chance:.0%} of the pictures"
         return {
             "size": f"{self.size} px",
             "base width": str(self.width),
-            "decoder": self.options.decoder + (", kept as it began" if self.options.keep_decoder else ""),
+            "decoder": o.decoder + (", kept as it began" if o.keep_decoder else ""),
             "latent": str(self.latents),
             "batch": str(self.batch),
             "loss": f"Laplace likelihood of {judged}, KL weight rising to {o.beta:g} over the first "

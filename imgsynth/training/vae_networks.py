@@ -30,9 +30,8 @@ class ResidualPlan:
     architecture: Architecture = CONV_VAE
 
     def hyperparameters(self, size: int, width: int, latents: int) -> Hyperparameters:
-        stages = (size // 4).bit_length() - 1
-        decoder = [width * min(4, 2 ** max(0, i - 1)) for i in reversed(range(stages))]
         encoder = encoder_widths(size, width)
+        decoder = [width * min(4, 2 ** max(0, i - 1)) for i in reversed(range(len(encoder)))]
         sizes = {"encoder_widths": encoder, "decoder_widths": decoder, "decoder_input": encoder[-1]}
         return {"latent_dim": latents, **sizes, "groups": GROUPS}
 
@@ -47,18 +46,13 @@ class ResidualPlan:
 
 
 class DCGANPlan(ResidualPlan):
-    """The decoder is a DCGAN's generator: a step takes a quarter of the time, and textures can be made up."""
+    """The decoder is a DCGAN's generator, which can make up textures."""
 
     architecture = DCGAN_VAE
 
     def hyperparameters(self, size: int, width: int, latents: int) -> Hyperparameters:
-        widths = dcgan.widths_for(size, width)
-        return {
-            "latent_dim": latents,
-            "encoder_widths": encoder_widths(size, width),
-            "widths": widths,
-            "groups": GROUPS,
-        }
+        sizes = {"encoder_widths": encoder_widths(size, width), "widths": dcgan.widths_for(size, width)}
+        return {"latent_dim": latents, **sizes, "groups": GROUPS}
 
     def network(self, sizes: Hyperparameters) -> Network:
         vae = DCGANVAE(**sizes)
