@@ -108,6 +108,23 @@ def test_the_discriminator_may_learn_alone_first(folder: Path) -> None:
     assert not all(map(torch.equal, before, recipe.vae.parameters()))
 
 
+def test_without_memory_the_discriminator_learns_alone_from_parts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe: Any = make_recipe("vae", settings_of(folder, None, head_start=1, latents=5))
+    seen, terms = [], recipe.terms
+
+    def small(x: torch.Tensor, *others: Any) -> Any:
+        seen.append(len(x))
+        if len(x) > 1:
+            raise torch.OutOfMemoryError("out of memory")
+        return terms(x, *others)
+
+    monkeypatch.setattr(recipe, "terms", small)
+    assert set(recipe.step(0, 0.0)) == {"L1", "KL", "D"}
+    assert seen == [2, 1, 1]
+
+
 def test_a_decoder_can_be_kept(folder: Path) -> None:
     """With its batch norms' statistics; the encoder learns through it."""
     recipe: Any = make_recipe("vae", settings_of(folder, None, adversarial=0.0, keep_decoder=True, latents=5))

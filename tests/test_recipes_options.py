@@ -151,9 +151,15 @@ def test_the_discriminator_of_a_vae_sees_changed_pictures(images: Path) -> None:
         recipe = make("vae", images, adversarial=1.0, augment=augment)
         recipe.judge.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         recipe.score(white)
-        assert ("cutout, each for 100%" in recipe.describe()["augmentation"]) == (augment == "cutout")
+        assert ("differentiable cutout" in recipe.describe()["augmentation"]) == (augment == "cutout")
     assert (seen[0].min(), seen[1].min()) == (0, 1)
     assert "cutout" not in make("vae", images, augment="cutout").describe()["augmentation"]
+
+
+def test_a_card_says_how_the_kl_weight_rises(images: Path) -> None:
+    at_once, slowly = (make("vae", images, beta=0.3, warm_up=w).describe()["loss"] for w in (0.0, 0.2))
+    assert "KL weight 0.3," in at_once
+    assert "KL weight rising over the first 20% of the run to 0.3," in slowly
 
 
 def test_a_vae_learns_at_the_rates_asked_for(images: Path) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from builders import pixels
 from imgsynth.errors import TrainingFailed
-from imgsynth.training.augment import POLICIES, augment, cutout, translation
+from imgsynth.training.augment import POLICIES, augment, cutout, described, translation
 from imgsynth.training.cyclegan import POOL, ImagePool
 from imgsynth.training.data import ImageSet, decode, list_entries, load, random_crop, split
 from imgsynth.training.recipe import Average
@@ -175,6 +175,12 @@ def test_a_chance_leaves_pictures_as_they_are() -> None:
 def test_an_empty_policy_changes_nothing() -> None:
     x = noise(2, 3, 8, 8)
     assert augment(x, "") is x
+
+
+def test_a_card_names_the_augmentations_and_how_often_they_come() -> None:
+    assert described("") == "horizontal flips"
+    assert described("color,cutout") == "horizontal flips; differentiable color,cutout"
+    assert described("color", 0.6) == "horizontal flips; differentiable color, each for 60% of the pictures"
 
 
 def test_translation_moves_and_fills_with_zeros() -> None:

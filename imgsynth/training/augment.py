@@ -58,3 +58,9 @@ def augment(x: Tensor, policy: str = "color,translation", chance: float = 1.0) -
             changed = torch.where(chosen, changed, x)
         x = changed
     return x
+
+
+def described(policy: str, chance: float = 1.0) -> str:
+    """These changes for a card, after the flips that every recipe makes."""
+    share = "" if chance == 1 else f", each for {chance:.0%} of the pictures"
+    return f"horizontal flips; differentiable {policy}{share}" if policy else "horizontal flips"

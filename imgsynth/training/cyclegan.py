@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from imgsynth.architectures.cyclegan_resnet import CYCLEGAN_RESNET, ResnetGenerator
 from imgsynth.architectures.pix2pix_unet import PIX2PIX_UNET
 from imgsynth.architectures.registry import Architecture, StateDict
-from imgsynth.training.augment import augment
+from imgsynth.training.augment import augment, described
 from imgsynth.training.data import load, random_crop
 from imgsynth.training.discriminators import PatchDiscriminator, PatchNorm
 from imgsynth.training.droplets import DropletPenalty
@@ -283,8 +283,8 @@ class CycleGANRecipe(Recipe):
             f"cycle {o.cycle:g}, identity {o.identity:g}, pool of {POOL}, "
             f"{o.judged} picture(s) judged for one made, R1 {o.r1:g}, "
             f"penalty on droplets {o.droplets:g}, noise {o.noise:g} before the way back",
-            "augmentation": f"horizontal flips; differentiable {o.augment or 'none'} "
-            f"in domains of under {SMALL_DOMAIN:,} images",
+            "augmentation": described(o.augment)
+            + (f" in domains of under {SMALL_DOMAIN:,} images" if o.augment else ""),
             "optimiser": f"Adam {o.rate:g} (discriminators {self.judge_rate:g}), "
             f"betas {BETAS[0]} and {BETAS[1]}, rates falling to zero over the second half",
             "average": "EMA 0.999",

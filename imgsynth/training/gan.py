@@ -12,7 +12,7 @@ from torch import Tensor
 from imgsynth.errors import TrainingFailed
 from imgsynth.runtime.opening import open_checkpoint
 from imgsynth.training.anchor import Anchor
-from imgsynth.training.augment import augment
+from imgsynth.training.augment import augment, described
 from imgsynth.training.collapse import Watch, held_back
 from imgsynth.training.data import load
 from imgsynth.training.gan_choices import chosen_loss, chosen_plan, chosen_rates, chosen_sizes
@@ -227,14 +227,9 @@ class GANRecipe(Recipe):
             "batch": str(self.batch),
             "loss": ", ".join([loss.title, *extras]),
             "anchor": self.describe_anchor(),
-            **(
-                {}
-                if self.plan.mixing is None
-                else {"style mixing": f"{self.plan.mixing:.0%} of the pictures"}
-            ),
+            **self.describe_mixing(),
             "discriminator": f"{norm}, {loss.critics} step(s) for one of the generator",
-            "augmentation": f"horizontal flips; differentiable {self.options.augment or 'none'}, "
-            f"each for {self.options.augment_chance:.0%} of the pictures",
+            "augmentation": described(self.options.augment, self.options.augment_chance),
             "optimiser": f"{loss.optimiser} {rate:g} (discriminator {judge_rate:g}), "
             + (f"betas {loss.betas[0]:g} and {loss.betas[1]:g}, " if loss.optimiser == "Adam" else "")
             + "rates falling over the last third",

@@ -14,7 +14,7 @@ from imgsynth.architectures.dcgan_vae import DCGANVAE
 from imgsynth.errors import TrainingFailed
 from imgsynth.runtime.opening import open_checkpoint
 from imgsynth.training.anchor import Anchor
-from imgsynth.training.augment import augment
+from imgsynth.training.augment import augment, described
 from imgsynth.training.data import load
 from imgsynth.training.discriminators import DCGANDiscriminator
 from imgsynth.training.losses import LOSSES
@@ -144,6 +144,7 @@ class VAERecipe(Recipe):
         """As published, the decoder alone is to fool the discriminator, with pictures of posterior and prior;
         both halves come nearer to the original in what the discriminator sees in it."""
         drawn = torch.empty(2, *x.shape, device=self.device)
+        playing = step >= self.options.head_start
 
         def loss_of(part: slice) -> Terms:
             (loss, figures), prediction, z = self.terms(x[part], noise[part], beta)
@@ -155,19 +156,27 @@ class VAERecipe(Recipe):
             return loss + self.options.adversarial * adversarial, {**figures, "G": adversarial}
 
         def judged(part: slice) -> Terms:
+            figures: dict[str, Tensor] = {}
             with self.autocast():
-                fake = drawn[:, part].flatten(0, 1)
+                if playing:
+                    fake = drawn[:, part].flatten(0, 1)
+                else:
+                    fake, figures = self.shown(x[part], noise[part], prior[part], beta)
                 loss = GAME.discriminator_loss(self.score, to_signed(x[part]), to_signed(fake))
-            return loss, {"D": loss}
+            return loss, {**figures, "D": loss}
 
-        self.judge.requires_grad_(False)
-        if step >= self.options.head_start:
+        figures = {}
+        if playing:
+            self.judge.requires_grad_(False)
             figures = self.update("vae", loss_of, clip=1.0)
-        else:
-            with torch.no_grad():
-                figures = {name: value.item() for name, value in loss_of(slice(None))[1].items()}
-        self.judge.requires_grad_(True)
+            self.judge.requires_grad_(True)
         return figures | self.update("judge", judged)
+
+    @torch.no_grad()
+    def shown(self, x: Tensor, noise: Tensor, prior: Tensor, beta: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the discriminator sees while it learns alone: 2N×3×S×S in [0, 1], and the VAE's figures."""
+        (_, figures), _, z = self.terms(x, noise, beta)
+        return self.decoded(torch.cat([z, prior])), figures
 
     def mismatch(self, x: Tensor, prediction: Tensor) -> Tensor | float:
         """How far originals and reconstructions are apart to the discriminator's features, weighted."""
@@ -201,20 +210,18 @@ class VAERecipe(Recipe):
         judged = {"edges": "values and edges", "pyramid": "the bands of a Laplacian pyramid"}[
             o.reconstruction
         ]
-        changes = ""
-        if o.adversarial and o.augment:
-            changes = f"; differentiable {o.augment}, each for {o.augment_chance:.0%} of the pictures"
+        rise = f"rising over the first {o.warm_up:.0%} of the run to " if o.warm_up else ""
         return {
             "size": f"{self.size} px",
             "base width": str(self.width),
             "decoder": o.decoder + (", kept as it began" if o.keep_decoder else ""),
             "latent": str(self.latents),
             "batch": str(self.batch),
-            "loss": f"Laplace likelihood of {judged}, KL weight rising to {o.beta:g} over the first "
-            f"{o.warm_up:.0%} of the run, {o.free_bits:g} free nats a latent"
+            "loss": f"Laplace likelihood of {judged}, KL weight {rise}{o.beta:g}, "
+            f"{o.free_bits:g} free nats a latent"
             + (f", compared at {o.reconstruction_size} px" if o.reconstruction_size else "")
             + (f", discriminator {o.adversarial:g}, its features {o.matching:g}" if o.adversarial else ""),
-            "augmentation": "horizontal flips" + changes,
+            "augmentation": described(o.augment if o.adversarial else "", o.augment_chance),
             "optimiser": f"Adam {o.rate:g}"
             + (f" (discriminator {o.discriminator_rate:g})" if o.adversarial else "")
             + ", rate falling over the second half, gradients clipped at norm 1",
