@@ -21,8 +21,9 @@ help: ## show this list
 run: $(VENV)/.installed ## start the app on http://HOST:PORT
 	GRADIO_SERVER_NAME=$(HOST) GRADIO_SERVER_PORT=$(PORT) $(BIN)/python app.py
 
+# Files come in their order: those of the fewest tests are the slowest, and would leave one process waiting at the end.
 test: $(VENV)/.installed-dev ## run the tests; ARGS goes to pytest
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.installed-dev ## check style and types
 	$(BIN)/ruff check

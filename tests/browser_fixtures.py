@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,18 +17,25 @@ if TYPE_CHECKING:
 
 FLAGS = ["--no-sandbox", "--disable-background-networking"]
 # The mask's editor draws with WebGL, which headless Chromium has only from its software renderer. Every page
-# then costs a fifth more, so a module whose tests never see the editor says EDITOR = False.
+# then costs a fifth more, so only a module whose tests paint says EDITOR = True.
 WEBGL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 
 @pytest.fixture(scope="module")
 def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
     ARTIFACTS.mkdir(exist_ok=True)
-    drawing = WEBGL if getattr(request.module, "EDITOR", True) else ["--disable-gpu"]
+    drawing = WEBGL if getattr(request.module, "EDITOR", False) else ["--disable-gpu"]
     with api.sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *drawing])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def not_a_photo(tmp_path: Path) -> Path:
+    path = tmp_path / "notes.jpg"
+    path.write_text("Dear diary, today nothing happened.")
+    return path
 
 
 @pytest.fixture

@@ -100,6 +100,17 @@ def values(data: bytes) -> np.ndarray:
         return np.asarray(image).copy()
 
 
+def before_and_after(page: Page, selector: str, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels of a slider's two pictures, which both have the photo's own size."""
+    images = page.locator(f"{selector} img")
+    api.expect(images).to_have_count(2)
+    for image in images.all():
+        page.wait_for_function("i => i.complete && i.naturalWidth > 0", arg=image.element_handle())
+        assert image.evaluate("i => [i.naturalWidth, i.naturalHeight]") == list(size)
+    before, after = (values(fetched(page, address)) for address in sources(page, selector))
+    return before, after
+
+
 def records(page: Page, selector: str) -> list[Record]:
     return [read_record(fetched(page, address)) for address in sources(page, selector)]
 
@@ -153,4 +164,4 @@ def wait_until(page: Page, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, "this did not come true in time"
-        page.wait_for_timeout(100)
+        page.wait_for_timeout(250)  # many a condition reads all pictures

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["app_fixtures", "browser_fixtures"]
 pytestmark = MARKS
+EDITOR = True
 
 HEIGHT, WIDTH = 240, 400
 # Where the hole is painted: shares of the photo's width and height.

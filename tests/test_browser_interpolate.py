@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["app_fixtures", "browser_fixtures"]
 pytestmark = MARKS
-EDITOR = False
 
 STILL, STRIP = "#interpolate-still", "#interpolate-strip"
 

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["app_fixtures", "browser_fixtures"]
 pytestmark = MARKS
-EDITOR = False
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SHIPPED = ("Smiling", "Blond_Hair", "Eyeglasses", "Young", "Pale_Skin", "Bangs")

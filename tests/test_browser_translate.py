@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["app_fixtures", "browser_fixtures"]
 pytestmark = MARKS
-EDITOR = False
 
 WIDTH, HEIGHT = 96, 64
 
