@@ -11,6 +11,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from imgsynth import errors
 from imgsynth.version import VERSION as __version__
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = [
     "__version__",
     "blend",
     "directions",
+    "errors",
     "inpaint",
     "interpolate",
     "invert",

@@ -52,6 +52,17 @@ def test_hub_names(
     assert found.id == name
 
 
+def test_a_row_without_a_file_keeps_a_name_that_can_be_given_again() -> None:
+    row = next(c for c in load_catalog().values() if c.source == "hub" and not c.file)
+    assert resolve(f"{row.repo}@main").id == row.repo
+
+
+def test_any_file_that_exists_can_be_named(tmp_path: Path) -> None:
+    for name in ("my\u202fmodel.pt", " model.pt", "owner:model"):
+        (tmp_path / name).touch()
+        assert resolve(name).path == resolve(tmp_path / name).path == tmp_path / name
+
+
 @pytest.mark.parametrize("name", load_catalog())
 def test_every_id_and_every_hub_spelling_gives_its_row(name: str) -> None:
     checkpoint = load_catalog()[name]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import re
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -15,6 +18,7 @@ from mcp.types import CallToolResult, Tool
 from PIL import Image
 
 from app_server import AppServer, started
+from builders import pixels, png
 from imgsynth.imaging.record import read_record
 
 Answer = TypeVar("Answer")
@@ -55,6 +59,11 @@ def call(server: AppServer, tool: str, **values: Any) -> CallToolResult:
     return ask(server, called)
 
 
+def address_in(answer: CallToolResult) -> str:
+    """Where the one file lies that a tool gave."""
+    return re.findall(r"http://[^'\"\s]+\.png", "".join(map(str, answer.content)))[-1]
+
+
 def test_every_action_is_a_tool_whose_parameters_are_typed_and_described(server: AppServer) -> None:
     tools = tools_of(server)
     assert set(tools) >= ACTIONS
@@ -74,11 +83,30 @@ def test_every_action_is_a_tool_whose_parameters_are_typed_and_described(server:
 def test_a_tool_gives_pictures_with_their_recipes(server: AppServer) -> None:
     answer = call(server, "sample", checkpoint="avatars-gan", seeds="3", psi=0.7)
     assert not answer.isError
-    address = next(part for part in str(answer.content[0]).split("'") if part.startswith("http"))
-    data = urllib.request.urlopen(address).read()
+    data = urllib.request.urlopen(address_in(answer)).read()
     assert Image.open(BytesIO(data)).size == (64, 64)
     request = read_record(data)["request"]
     assert (request["seed"], request["psi"]) == (3, 0.7)
+
+
+def test_a_tool_works_on_what_another_made(server: AppServer) -> None:
+    drawn = address_in(call(server, "sample", checkpoint="avatars-gan", seeds="3"))
+    answer = call(server, "translate", checkpoint="photo2monet", photo=drawn)
+    assert not answer.isError, answer.content
+    assert read_record(urllib.request.urlopen(address_in(answer)).read())["task"] == "translate"
+
+
+def test_a_tool_takes_a_photo_as_data(server: AppServer) -> None:
+    data = base64.b64encode(png(pixels(24, 32, 3))).decode()
+    answer = call(server, "translate", checkpoint="photo2monet", photo=f"data:image/png;base64,{data}")
+    assert not answer.isError, answer.content
+
+
+def test_no_other_address_is_fetched(server: AppServer, tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(png(pixels(24, 32, 3)))
+    for address in ("http://example.com/a.png", f"{server.url}/gradio_api/file={tmp_path}/photo.png"):
+        answer = call(server, "translate", checkpoint="photo2monet", photo=address)
+        assert answer.isError and "no other address is fetched" in str(answer.content[0])
 
 
 def test_a_tool_that_refuses_says_why(server: AppServer) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from builders import all_equal, model_of, photo, tiny_dcgan
+from imgsynth.checkpoints.naming import resolve
 from imgsynth.errors import BadImage, BadMask, BadRequest, ChecksumMismatch, ImgsynthError, NoRecord
 from imgsynth.families import Identity, Model
 from imgsynth.imaging.masks import grow_mask
@@ -20,7 +21,7 @@ from imgsynth.tasks.inpaint import inpaint
 from imgsynth.tasks.interpolate import frame, interpolate, walk_record
 from imgsynth.tasks.latents import Latent
 from imgsynth.tasks.pictures import Picture
-from imgsynth.tasks.redo import Inputs, Walk, checkpoint_name, redo
+from imgsynth.tasks.redo import Inputs, Walk, checkpoint_name, recorded, redo
 from imgsynth.tasks.requests import (
     BlendRequest,
     InpaintRequest,
@@ -185,6 +186,29 @@ def test_a_checkpoint_is_named_by_its_id_or_its_commit() -> None:
     assert checkpoint_name({"checkpoint": on_hub}) == f"owner/name:file.safetensors@{commit}"
     again = {"id": f"owner/name:file.safetensors@{commit}", "revision": commit}
     assert checkpoint_name({"checkpoint": again}) == f"owner/name:file.safetensors@{commit}"
+
+
+@pytest.mark.parametrize("name", ["mnist-dcgan", "owner/name", "owner/name:old.bin", "taesdxl"])
+def test_a_file_of_the_hub_is_asked_for_as_it_was(name: str) -> None:
+    """Its repository may have another file or another commit by now."""
+    commit = "0123456789" * 4
+    made_with = {"id": name, "source": "hub", "file": "some/model.bin", "revision": commit}
+    found = resolve(name)
+    asked = recorded(found, {"checkpoint": made_with})
+    assert (asked.id, asked.repo, asked.hints) == (found.id, found.repo, found.hints)
+    assert (asked.file, asked.revision, asked.sha256) == ("some/model.bin", commit, None)
+
+
+@pytest.mark.parametrize("file", ["../../other.bin", "a:b.bin", None, 3, ""])
+def test_a_record_cannot_lead_out_of_a_repository(file: Any) -> None:
+    found = resolve("mnist-dcgan")
+    assert recorded(found, {"checkpoint": {"file": file, "revision": "main"}}) is found
+
+
+def test_what_is_pinned_or_on_this_disk_stays_as_it_is() -> None:
+    for name in ("big-lama", "avatars-gan"):
+        found = resolve(name)
+        assert recorded(found, {"checkpoint": {"file": found.file, "revision": found.revision}}) is found
 
 
 @pytest.mark.parametrize("checkpoint", [None, "avatars-gan", {}, {"id": 3}, []])

@@ -18,7 +18,7 @@ from PIL import Image
 
 from builders import model_of, photo, pixels, tiny_cyclegan, tiny_dcgan
 from cli_runs import Run, assert_refused
-from imgsynth.errors import BadImage, ChecksumMismatch, NoRecord, TaskNotOffered
+from imgsynth.errors import BadImage, BadRequest, ChecksumMismatch, NoRecord, TaskNotOffered
 from imgsynth.families import Model
 from imgsynth.imaging import clips
 from imgsynth.imaging.clips import Clip, is_clip, is_film, read_clip
@@ -264,6 +264,14 @@ def test_a_translated_clip_can_be_made_again(model: Model, tmp_path: Path) -> No
         redo(model, {**record, "input_sha256": []})
 
 
+@pytest.mark.parametrize("index", [4, -1, "2"])
+def test_a_frame_that_is_not_there_is_not_made_again(model: Model, tmp_path: Path, index: Any) -> None:
+    clip = read_clip(film(tmp_path / "a.gif", UNEVEN))
+    made = translate_video(model, REQUEST, clip).record
+    with pytest.raises(BadRequest, match="frame"):
+        redo_video(model, {**made, "request": {**made["request"], "frame": index}}, clip)
+
+
 def test_a_model_that_cannot_is_refused_before_any_frame(tmp_path: Path) -> None:
     clip: Clip = read_clip(film(tmp_path / "a.gif", UNEVEN))
     with pytest.raises(TaskNotOffered):
@@ -291,4 +299,11 @@ def test_the_command_line_takes_videos_and_makes_them_again(run: Run, tmp_path: 
     assert all(np.array_equal(*pair) for pair in zip(decoded(again), decoded(out / "a.mp4"), strict=True))
     assert read_record(again) == read_record(out / "a.mp4")
     assert_refused(run("redo", out / "a.mp4", "--out", again, "--input", animation), "b is not the")
+    frame = out / "frame00002.png"
+    run("redo", out / "a.mp4", "--out", out / "frames", "--input", video)
+    assert run("redo", out / "frames" / frame.name, "--out", frame, "--input", video).code == 0
+    assert np.array_equal(np.asarray(Image.open(frame)), np.asarray(Image.open(out / "frames" / frame.name)))
+    assert read_record(frame) == read_record(out / "frames" / frame.name)
+    folder = run("redo", out / "frames" / frame.name, "--out", tmp_path / "no.mp4", "--input", video)
+    assert_refused(folder, "no.mp4")
     assert_refused(run("redo", out / "a.mp4", "--out", tmp_path / "a.png", "--input", video), "a.png")

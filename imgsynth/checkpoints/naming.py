@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -24,19 +25,23 @@ _FORCED_PATH = re.compile(r"\.{1,2}[/\\]|[/\\~]|[A-Za-z]:[/\\]")
 _HOW_TO_NAME = "name one as owner/name or owner/name:file on the Hugging Face Hub"
 
 
-def resolve(what: str, *, paths_allowed: bool = True) -> Checkpoint:
+def resolve(what: str | os.PathLike[str], *, paths_allowed: bool = True) -> Checkpoint:
     """The checkpoint that `what` names; nothing is downloaded or opened.
 
     In this order: a catalog id; a path (an existing file, or any spelling that starts with
     `./`, `../`, `/` or `~`); `owner/name[:path/in/repo][@revision]` on the Hub.
 
     Args:
-        what: as typed.
+        what: as typed; a path object is always a path.
         paths_allowed: False wherever a visitor types: then the disk is not even looked at.
 
     Raises:
         CheckpointNotFound: the sentence suggests what is spelled alike, and how to name others.
     """
+    if isinstance(what, os.PathLike):
+        return from_path(os.fspath(what))
+    if paths_allowed and _is_file(Path(what)) and what not in load_catalog():
+        return from_path(what)  # as spelled: names of files may hold what no other name does
     what = what.strip()
     if not what or len(what) > LONGEST_NAME or not what.isprintable():
         raise CheckpointNotFound(
@@ -44,11 +49,29 @@ def resolve(what: str, *, paths_allowed: bool = True) -> Checkpoint:
         )
     if row := load_catalog().get(what):
         return row
-    if paths_allowed and (_FORCED_PATH.match(what) or _is_file(Path(what))):
+    if paths_allowed and _FORCED_PATH.match(what):
         return from_path(what)
     if _looks_like_path(what):
         raise _missing_file(what) if paths_allowed else _path_refused()
     return _on_hub(what)
+
+
+def as_recorded(checkpoint: Checkpoint, file: object, revision: object) -> Checkpoint:
+    """A checkpoint of the Hub with the file and the commit that a record has of it.
+
+    Its name may leave both open, and the repository may have gone on since. What no file on the Hub can be
+    called, for a record may come from anybody, changes nothing.
+    """
+    if checkpoint.source != "hub" or not (isinstance(file, str) and isinstance(revision, str)):
+        return checkpoint
+    if (file, revision) == (checkpoint.file, checkpoint.revision):  # the catalog's promise holds
+        return checkpoint
+    match = _HUB_NAME.fullmatch(f"{checkpoint.repo}:{file}@{revision}")
+    if match is None or not _hub_would_accept(**match.groupdict()):
+        return checkpoint
+    return replace(
+        checkpoint, file=match["file"], revision=match["revision"], sha256=None, bytes=None, pair=None
+    )
 
 
 def from_path(path: str | Path) -> Checkpoint:
@@ -96,7 +119,8 @@ def _at_revision(row: Checkpoint, revision: str | None) -> Checkpoint:
     """The row at another revision: what was promised of its bytes no longer holds."""
     if revision in (None, row.revision):
         return row
-    return replace(row, id=f"{row.repo}:{row.file}", revision=revision, sha256=None, bytes=None, pair=None)
+    name = f"{row.repo}:{row.file}" if row.file else str(row.repo)
+    return replace(row, id=name, revision=revision, sha256=None, bytes=None, pair=None)
 
 
 def _looks_like_path(what: str) -> bool:

@@ -16,6 +16,7 @@ from imgsynth.cli.shared import (
     check_ending,
     check_video_name,
     open_model,
+    open_resolved,
     put,
     read_photos,
     say,
@@ -69,6 +70,8 @@ def redo(
 
 def redo_video(common: Common, record: Record, clips: list[Path], out: Path, checkpoint: str | None) -> None:
     from imgsynth.imaging.clips import read_clip
+    from imgsynth.imaging.write import write_image
+    from imgsynth.tasks.pictures import Picture
     from imgsynth.tasks.redo import check_photos
     from imgsynth.tasks.redo import redo_video as make_again
 
@@ -76,7 +79,11 @@ def redo_video(common: Common, record: Record, clips: list[Path], out: Path, che
     check_photos(record, opened)
     model = open_recorded(common, record, checkpoint)
     say_differences(model, record)
-    write_film(out, make_again(model, record, opened[0]))
+    result = make_again(model, record, opened[0])
+    if isinstance(result, Picture):
+        put(write_image(out, result.image, result.record, result.icc))
+    else:
+        write_film(out, result)
 
 
 def check_out(record: Record, out: Path) -> None:
@@ -102,7 +109,8 @@ def read_inputs(paths: list[Path], mask: Path | None) -> Inputs:
 
 def open_recorded(common: Common, record: Record, checkpoint: str | None) -> Model:
     """The record's checkpoint where it ran, as far as this machine allows."""
-    from imgsynth.tasks.redo import checkpoint_name
+    from imgsynth.checkpoints.naming import resolve
+    from imgsynth.tasks.redo import checkpoint_name, recorded
 
     name = checkpoint_name(record)
     place = place_of(common, record)
@@ -112,7 +120,7 @@ def open_recorded(common: Common, record: Record, checkpoint: str | None) -> Mod
         file = Path(str(record["checkpoint"].get("file") or name)).name
         raise CheckpointNotFound(f"This was made with the file {file}; name it with --checkpoint.")
     # A record comes from a stranger, who has no say in which of this machine's files are opened.
-    return open_model(place, name, paths_allowed=False)
+    return open_resolved(place, recorded(resolve(name, paths_allowed=False), record))
 
 
 def place_of(common: Common, record: Record) -> Common:

@@ -18,6 +18,7 @@ from imgsynth.errors import BadRequest
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from imgsynth.checkpoints import catalog
     from imgsynth.families import Model
     from imgsynth.imaging.read import Photo
 
@@ -176,19 +177,24 @@ def download_bar() -> Iterator[Callable[[int, int], None]]:
             bar.close()
 
 
-def open_model(common: Common, what: str, *, paths_allowed: bool = True) -> Model:
+def open_model(common: Common, what: str) -> Model:
     """Opens a checkpoint on the device asked for, and says what a person should know of it.
 
     Raises:
         ImgsynthError: with the reason in one sentence.
     """
     from imgsynth.checkpoints.naming import resolve
+
+    return open_resolved(common, resolve(what))
+
+
+def open_resolved(common: Common, checkpoint: catalog.Checkpoint) -> Model:
+    """`open_model` once it is known what was named."""
     from imgsynth.runtime.device import pick_device, pick_precision
     from imgsynth.runtime.opening import load
 
     device = pick_device(common.device)
     precision = pick_precision(common.precision, device)
-    checkpoint = resolve(what, paths_allowed=paths_allowed)
     with download_bar() as report:
         model = load(checkpoint, device, precision, report)
     for warning in model.opened.warnings:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgsynth.cli.follow import Public, PushToHub, Watch, check_publishing, published, tell, watched
-from imgsynth.cli.shared import Common, download_bar, put
+from imgsynth.cli.shared import Common, download_bar, put, say
 from imgsynth.cli.train_options import with_recipe_options
 from imgsynth.errors import BadRequest, TrainingFailed
 
@@ -160,7 +160,10 @@ def opened_init(what: str) -> Opened:
     from imgsynth.runtime.opening import open_file
 
     with download_bar() as report:
-        return open_file(resolve(what), report).opened
+        inspected = open_file(resolve(what), report)
+    for note in inspected.notes:  # such as which of several files was chosen
+        say(note)
+    return inspected.opened
 
 
 def build(name: str, settings: Settings) -> Recipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -174,12 +175,15 @@ def load(
 
 
 def open_checkpoint(
-    what: str, device: str | None = None, precision: str | None = None, progress: Progress | None = None
+    what: str | os.PathLike[str],
+    device: str | None = None,
+    precision: str | None = None,
+    progress: Progress | None = None,
 ) -> Model:
     """Opens a checkpoint by catalog id, path, or Hub name.
 
     Args:
-        what: `avatars-gan`, `./file.safetensors`, `owner/name`, `owner/name:file@revision`.
+        what: `avatars-gan`, `./file.safetensors`, `owner/name`, `owner/name:file@revision`, or a path object.
         device: auto, cpu, cuda, cuda:N, mps; None reads IMGSYNTH_DEVICE, else auto.
         precision: auto, fp32, bf16, fp16; None reads IMGSYNTH_PRECISION, else auto.
         progress: called with (bytes done, bytes in all) while downloading.

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from imgsynth.checkpoints.catalog import Checkpoint
+from imgsynth.checkpoints.naming import as_recorded
 from imgsynth.errors import BadImage, BadMask, BadRequest, ChecksumMismatch, NoRecord
 from imgsynth.families import Model
 from imgsynth.families.tiling import Progress
@@ -36,7 +38,7 @@ from imgsynth.tasks.requests import (
 from imgsynth.tasks.round_trip import difference
 from imgsynth.tasks.sample import grid_of, sample
 from imgsynth.tasks.translate import IN_ONE_PIECE, translate
-from imgsynth.tasks.translate_video import Film, translate_video
+from imgsynth.tasks.translate_video import Film, translate_frame, translate_video
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,12 @@ def checkpoint_name(record: Record) -> str:
     if "/" in name and isinstance(revision, str):
         name = f"{name.partition('@')[0]}@{revision}"
     return name
+
+
+def recorded(checkpoint: Checkpoint, record: Record) -> Checkpoint:
+    """What `checkpoint_name` names, with the file and commit that made the record's result."""
+    made_with = record["checkpoint"]
+    return as_recorded(checkpoint, made_with.get("file"), made_with.get("revision"))
 
 
 def redo(model: Model, record: Record, inputs: Inputs | None = None) -> Result:
@@ -186,8 +194,8 @@ def is_video(record: Record) -> bool:
     return record.get("task") == "translate" and isinstance(request, dict) and bool(request.get("video"))
 
 
-def redo_video(model: Model, record: Record, clip: Clip) -> Film:
-    """Makes a translated video again, frame by frame.
+def redo_video(model: Model, record: Record, clip: Clip) -> Film | Picture:
+    """Makes a translated video again, frame by frame, or the one frame that the record is of.
 
     Raises:
         ChecksumMismatch: the checkpoint's sha256 is not the record's.
@@ -198,8 +206,15 @@ def redo_video(model: Model, record: Record, clip: Clip) -> Film:
     if not is_video(record):
         raise NoRecord("The record in this file is not of a video that was translated.")
     check_photos(record, [clip])
-    values = {name: value for name, value in record["request"].items() if name != "video"}
-    return translate_video(model, make_request(TranslateRequest, **{"tiles": IN_ONE_PIECE, **values}), clip)
+    values = {"tiles": IN_ONE_PIECE, **record["request"]}
+    index = values.pop("frame", None)
+    del values["video"]
+    request = make_request(TranslateRequest, **values)
+    if index is None:
+        return translate_video(model, request, clip)
+    if not isinstance(index, int):
+        raise BadRequest("The record's frame is not a number.")
+    return translate_frame(model, request, clip, index)
 
 
 def redo_difference(model: Model, request: dict[str, Any], inputs: Inputs) -> Picture:

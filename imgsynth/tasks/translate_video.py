@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from PIL import Image
 
+from imgsynth.errors import BadRequest
 from imgsynth.families import Model
 from imgsynth.imaging.clips import Clip
 from imgsynth.imaging.record import Record
 from imgsynth.imaging.video import Pace
-from imgsynth.tasks.pictures import make_record
+from imgsynth.tasks.pictures import Picture, make_record
 from imgsynth.tasks.requests import TranslateRequest
 from imgsynth.tasks.translate import recorded, sides_to_try, translate, translator
 
@@ -46,10 +48,34 @@ def translate_video(model: Model, request: TranslateRequest, clip: Clip) -> Film
         TaskNotOffered: the model does not translate.
         ImgsynthError: as `translate`; while frames are drawn, too.
     """
-    # Once for all: free memory comes and goes, and frames made in different ways would flicker.
-    side = next(sides_to_try(translator(model), request.tiles, clip.width * clip.height))
-    settled = request.model_copy(update={"tiles": side})
-    record = make_record(model, "translate", {**recorded(request, side), "video": True})
-    record["input_sha256"] = [clip.sha256]
+    settled, record = settle(model, request, clip)
     frames = (translate(model, settled, photo).image for photo in clip.frames())
     return Film(frames, len(clip.durations), clip.pace, record, clip.name, clip.ending)
+
+
+def translate_frame(model: Model, request: TranslateRequest, clip: Clip, index: int) -> Picture:
+    """One frame of `translate_video`, counted from 0, as it is written among numbered ones.
+
+    Raises:
+        BadRequest: the clip has no such frame.
+        ImgsynthError: as `translate_video`.
+    """
+    if not 0 <= index < len(clip.durations):
+        raise BadRequest(f"{clip.name} has {len(clip.durations)} frames, so there is no frame {index} of it.")
+    settled, record = settle(model, request, clip)
+    photo = next(islice(clip.frames(), index, None))
+    image = translate(model, settled, photo).image
+    return Picture(
+        image, {**record, "request": {**record["request"], "frame": index}}, f"{clip.name}-{index:05d}"
+    )
+
+
+def settle(model: Model, request: TranslateRequest, clip: Clip) -> tuple[TranslateRequest, Record]:
+    """How every frame is translated, and the record of all.
+
+    Once for all: free memory comes and goes, and frames made in different ways would flicker.
+    """
+    side = next(sides_to_try(translator(model), request.tiles, clip.width * clip.height))
+    record = make_record(model, "translate", {**recorded(request, side), "video": True})
+    record["input_sha256"] = [clip.sha256]
+    return request.model_copy(update={"tiles": side}), record

@@ -19,6 +19,7 @@ from imgsynth.imaging.video import write_clip, write_video
 from imgsynth.summaries import inspection, list_models
 from imgsynth.tasks.inpaint import inpaint
 from imgsynth.tasks.outpaint import outpaint
+from imgsynth.tasks.pictures import Picture
 from imgsynth.tasks.redo import Inputs, Result, Walk, checkpoint_name, is_video, redo, redo_video
 from imgsynth.tasks.requests import (
     InpaintRequest,
@@ -161,10 +162,11 @@ class Endpoints:
             photos: the photos that were used, in their order, where there were several.
         """
         record = read_record(given(picture, "picture"))
-        model = self.session.model(checkpoint_name(record))
+        model = self.session.recorded(checkpoint_name(record), record)
         if is_video(record):
-            film = redo_video(model, record, read_clip(given(photo, "photo")))
-            return save_film(film, Path(picture).suffix)
+            return save_film(
+                redo_video(model, record, read_clip(given(photo, "photo"))), Path(picture).suffix
+            )
         opened = [read_photo(path) for path in (photo, *(photos or ())) if path]
         size = (opened[0].width, opened[0].height) if opened else None
         hole = read_mask(mask, size) if mask else None
@@ -204,8 +206,13 @@ def save_result(result: Result, suffix: str) -> str:
     return str(target)
 
 
-def save_film(film: Film, suffix: str = "") -> str:
-    """A translated video, as a file of the ending given where videos have it, else of its own kind."""
+def save_film(film: Film | Picture, suffix: str = "") -> str:
+    """A translated video, in a file of the ending given if that is a video's, else of its own kind.
+
+    One frame of it becomes a PNG.
+    """
+    if isinstance(film, Picture):
+        return save(film)
     ending = suffix if suffix.removeprefix(".") in VIDEO_FORMATS else film.ending
     target = new_folder() / f"{film.name}{ending}"
     write_clip(target, wanted(film.frames), film.pace, film.record)

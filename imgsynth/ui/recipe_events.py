@@ -273,7 +273,7 @@ class RecipeEvents:
         p, recipe = self.parts, chosen(values[self.parts.recipe])
         progress(0.1, desc="Loading the model")
         opened = values[self.arrival.events.parts.opened]
-        model = self.session.model(name_of(recipe, self.session, opened))
+        model = self.session.recorded(name_of(recipe, self.session, opened), recipe.record)
         progress(0.3, desc=MAKING)
         made = remade(
             model,

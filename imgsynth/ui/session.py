@@ -23,10 +23,12 @@ from imgsynth.checkpoints.catalog import Checkpoint
 from imgsynth.checkpoints.naming import resolve
 from imgsynth.errors import ImgsynthError
 from imgsynth.families import Model
+from imgsynth.imaging.record import Record
 from imgsynth.imaging.write import encode_all
 from imgsynth.runtime.opening import Runtime, open_file
 from imgsynth.summaries import facts_of
 from imgsynth.tasks.pictures import Picture
+from imgsynth.tasks.redo import recorded
 from imgsynth.ui.dropped import Dropped, is_token
 
 # All work on the device goes through one lane, so that two visitors never compete for its memory.
@@ -73,6 +75,14 @@ class Session:
 
     def model(self, what: str, progress: Progress | None = None) -> Model:
         return self.runtime.model(self.checkpoint(what), progress, self.access)
+
+    def recorded(self, what: str, record: Record) -> Model:
+        """The model that made a record's result; `what` names its checkpoint in this session."""
+        checkpoint, wanted = self.checkpoint(what), record["checkpoint"].get("sha256")
+        for model in self.runtime.pool.loaded():
+            if (model.identity.id, model.identity.sha256) == (checkpoint.id, wanted):
+                return model
+        return self.runtime.model(recorded(checkpoint, record), None, self.access)
 
     def open(self, what: str, progress: Progress | None = None) -> tuple[dict[str, Any], Model]:
         """A model and what `inspect` tells of it; downloads it where it is not here yet."""
