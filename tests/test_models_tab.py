@@ -31,7 +31,7 @@ from imgsynth.ui.models_events import FILE, STOPPED, TEXT, settled, stopping
 from imgsynth.ui.models_tab import ModelsTab
 from imgsynth.ui.picker import card, choices, make_picker, offered
 from imgsynth.ui.removal import is_local, remove_for
-from imgsynth.ui.session import Session, download_bar
+from imgsynth.ui.session import Session, download_bar, most_megabytes
 
 FILE_NAME = "model.safetensors"
 GAN = packed(tiny_dcgan(1).state_dict())
@@ -251,6 +251,19 @@ def test_a_file_beyond_the_visitors_limit_is_not_begun(
     with pytest.raises(DownloadFailed, match="at most 1 MB"):
         session.open(REPO)
     assert all(asked.range for asked in hub.asked("GET /cdn/"))
+
+
+@pytest.mark.parametrize("given", ["abc", "0", "-5", "1.5", "²"])
+def test_a_limit_that_is_no_number_is_told(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("IMGSYNTH_VISITOR_MB", given)
+    with pytest.raises(BadRequest, match=r"IMGSYNTH_VISITOR_MB is .*; make it a whole number"):
+        most_megabytes()
+
+
+def test_no_limit_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given in ("", "500"):
+        monkeypatch.setenv("IMGSYNTH_VISITOR_MB", given)
+        assert most_megabytes() == 500
 
 
 # --- remove ---

@@ -21,7 +21,7 @@ from gradio.utils import get_upload_folder
 from imgsynth.checkpoints.access import Access, Progress
 from imgsynth.checkpoints.catalog import Checkpoint
 from imgsynth.checkpoints.naming import resolve
-from imgsynth.errors import ImgsynthError
+from imgsynth.errors import BadRequest, ImgsynthError
 from imgsynth.families import Model
 from imgsynth.imaging.record import Record
 from imgsynth.imaging.write import encode_all
@@ -47,8 +47,15 @@ Item = TypeVar("Item")
 
 
 def most_megabytes() -> int:
-    """The largest file that a visitor may send or have downloaded: IMGSYNTH_VISITOR_MB, else 500."""
-    return int(os.environ.get("IMGSYNTH_VISITOR_MB", MOST_MEGABYTES))
+    """The largest file that a visitor may send or have downloaded: IMGSYNTH_VISITOR_MB, else 500.
+
+    Raises:
+        BadRequest: the variable is no whole number above 0.
+    """
+    given = os.environ.get("IMGSYNTH_VISITOR_MB") or str(MOST_MEGABYTES)
+    if not given.isascii() or not given.isdigit() or not int(given):
+        raise BadRequest(f"IMGSYNTH_VISITOR_MB is {given[:20]}; make it a whole number of megabytes.")
+    return int(given)
 
 
 def visitor_access() -> Access:
