@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from evil_files import evil_objects
 from imgsynth.checkpoints import state_dict as reader
 from imgsynth.checkpoints.state_dict import read_state_dict
+from imgsynth.checkpoints.unwrap import DEEPEST
 from imgsynth.errors import CheckpointNotFound, CheckpointUnreadable
 
 # torch warns of the odd files that are made and read here on purpose.
@@ -201,6 +202,16 @@ def test_containers_that_only_hold_themselves(tmp_path: Path) -> None:
     assert "no tensors" in sentence_of(saved(tmp_path, hollow))
 
 
+@pytest.mark.parametrize("depth", [DEEPEST + 1, 900])
+def test_containers_without_end(tmp_path: Path, depth: int) -> None:
+    """No writer of Python's nests so deep, so the pickle is written by hand."""
+    nested = b"\x80\x02" + b"}X\x05\0\0\0model" * depth + b"}" + b"s" * depth + b"."
+    with zipfile.ZipFile(tmp_path / "deep.pth", "w") as archive:
+        for name, content in {"data.pkl": nested, "version": b"3\n", "byteorder": b"little"}.items():
+            archive.writestr(f"archive/{name}", content)
+    assert "no tensors" in sentence_of(tmp_path / "deep.pth")
+
+
 def test_one_tensor_is_no_network(tmp_path: Path) -> None:
     assert "single tensor" in sentence_of(saved(tmp_path, torch.ones(3)))
 
@@ -218,14 +229,38 @@ def test_sparse_weights_are_refused(tmp_path: Path) -> None:
 def test_more_than_the_limit_is_refused_before_it_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stretched = saved(tmp_path, {"w": torch.zeros(1).expand(2**20, 2**20)})
-    assert "more than 8 GB" in sentence_of(stretched)
     bomb = tmp_path / "bomb.pth"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a/data.pkl", b"\0" * 2**20)
     monkeypatch.setattr(reader, "LARGEST", 2**19)
     assert bomb.stat().st_size < 2**19
     assert "more than" in sentence_of(bomb)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "zipped"), [(torch.float8_e4m3fn, True), (torch.float32, False), (torch.int8, True)]
+)
+def test_a_tensor_of_more_numbers_than_the_file_holds_is_refused(
+    tmp_path: Path, dtype: torch.dtype, zipped: bool
+) -> None:
+    stretched = torch.zeros(3, 1).to(dtype).expand(3, 2)
+    torch.save(
+        {**state(), "big.weight": stretched}, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped
+    )
+    assert "holds fewer numbers for big.weight than its shape asks for" in sentence_of(tmp_path / "a.pth")
+
+
+def test_numbers_are_counted_at_the_size_that_the_network_gives_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One weight under many names makes as many weights, and 8 bits in the file are 32 in the network."""
+    shared = torch.zeros(2**18).to(torch.float8_e5m2)
+    tied = saved(tmp_path, {"a": shared, "b": shared, "steps": torch.zeros(2**16, dtype=torch.uint8)})
+    monkeypatch.setattr(reader, "LARGEST", 2 * 2**20 + 2**16)
+    assert read_state_dict(tied).tensors.keys() == {"a", "b", "steps"}
+    monkeypatch.setattr(reader, "LARGEST", 2 * 2**20 + 2**16 - 1)
+    assert tied.stat().st_size < 2**19
+    assert "more than 0 GB in 32-bit numbers" in sentence_of(tied)
 
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:

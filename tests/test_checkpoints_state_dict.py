@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier, Event
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.serialization import get_safe_globals
 
 from builders import save, tiny_dcgan
 from imgsynth.architectures.registry import open_state_dict
+from imgsynth.checkpoints import state_dict as reader
 from imgsynth.checkpoints.state_dict import read_state_dict
+from imgsynth.checkpoints.unwrap import DEEPEST
+from imgsynth.errors import CheckpointUnreadable
 
 State = dict[str, Tensor]
 
@@ -192,6 +198,56 @@ def test_numpy_numbers_of_older_releases_are_no_hindrance(tmp_path: Path) -> Non
             assert not record.filename.endswith("data.pkl") or b"cnumpy.core.multiarray" in content
             new.writestr(record.filename, content)
     assert_same(read_state_dict(tmp_path / "old.pth").tensors, state())
+
+
+def test_a_thread_that_is_done_takes_nothing_from_one_that_still_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one allows torch to read is allowed in the whole process, and until the last is done."""
+    path = saved(tmp_path, {"model": state(), "args": argparse.Namespace(lr=0.1)})
+    read, both, alone, before = reader._load_weights, Barrier(2), Event(), get_safe_globals()
+
+    def slow(file: Path, mappable: bool) -> Any:
+        both.wait(30)
+        assert file == path or alone.wait(30)
+        return read(file, mappable)
+
+    monkeypatch.setattr(reader, "_load_weights", slow)
+    with ThreadPoolExecutor(2) as threads:
+        last = threads.submit(read_state_dict, saved(tmp_path, torch.load(path, weights_only=False), "b.pth"))
+        assert_same(threads.submit(read_state_dict, path).result(60).tensors, state())
+        alone.set()
+        assert_same(last.result(60).tensors, state())
+    assert set(get_safe_globals()) == set(before)
+
+
+def test_nothing_stays_allowed_after_a_failure(tmp_path: Path) -> None:
+    before = set(get_safe_globals())
+    path = saved(tmp_path, {"model": state(), "code": Path("x")})
+    with pytest.raises(CheckpointUnreadable, match="hold code"):
+        read_state_dict(path)
+    assert set(get_safe_globals()) == before
+
+
+def test_weights_that_share_their_numbers_open(tmp_path: Path) -> None:
+    whole = torch.arange(12.0)
+    shared = {
+        "w": whole.view(3, 4),
+        "tied": whole.view(3, 4),
+        "part": whole[4:8],
+        "turned": whole.view(3, 4).T,
+    }
+    assert_same(read_state_dict(saved(tmp_path, shared)).tensors, shared)
+
+
+@pytest.mark.parametrize("depth", [1, DEEPEST])
+def test_containers_within_containers(tmp_path: Path, depth: int) -> None:
+    wrapped: dict[str, Any] = state()
+    for _ in range(depth):
+        wrapped = {"model": wrapped, "epoch": 3}
+    loaded = read_state_dict(saved(tmp_path, wrapped))
+    assert_same(loaded.tensors, state())
+    assert loaded.unwrapped == ("model",) * depth
 
 
 def test_a_dict_that_contains_itself_ends(tmp_path: Path) -> None:

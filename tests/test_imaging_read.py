@@ -145,6 +145,53 @@ def test_colour_key_of_a_png_is_alpha() -> None:
     assert photo.alpha is not None and photo.alpha.tolist() == [[0, 255]]
 
 
+def keyed_png(depth: int, colour: int, row: bytes, width: int, *key: int) -> bytes:
+    """A PNG of one row, by hand: Pillow writes no colour of 16 bits and no grey of fewer than 8."""
+    header = struct.pack(">IIBBBBB", width, 1, depth, colour, 0, 0, 0)
+    chunks = {b"IHDR": header, b"tRNS": struct.pack(f">{len(key)}H", *key)}
+    chunks |= {b"IDAT": zlib.compress(b"\0" + row), b"IEND": b""}
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(kind, body) for kind, body in chunks.items())
+
+
+GREY, RGB = 0, 2  # as PNG numbers its colour types
+KEYED: dict[str, tuple[bytes, list[int], list[int]]] = {
+    "1-bit grey": (keyed_png(1, GREY, b"\x40", 2, 1), [0, 255], [255, 0]),
+    "2-bit grey": (keyed_png(2, GREY, b"\x1b", 4, 2), [0, 85, 170, 255], [255, 255, 0, 255]),
+    "4-bit grey": (keyed_png(4, GREY, b"\x5a\x55", 4, 5), [85, 170, 85, 85], [0, 255, 0, 0]),
+    "8-bit grey": (keyed_png(8, GREY, b"\x05\x55", 2, 5), [5, 85], [0, 255]),
+    "16-bit grey": (
+        keyed_png(16, GREY, struct.pack(">3H", 0x1234, 0x1235, 0), 3, 0x1234),
+        [0x12, 0x12, 0],
+        [0, 255, 255],
+    ),
+    "16-bit colour": (
+        keyed_png(16, RGB, struct.pack(">9H", 1, 256, 513, 1, 512, 513, 65535, 256, 513), 3, 1, 256, 513),
+        [0, 0, 255],
+        [0, 255, 255],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KEYED)
+def test_colour_keys_of_all_depths(kind: str) -> None:
+    data, red, alpha = KEYED[kind]
+    photo = read_photo(data)
+    assert photo.pixels[0, :, 0].tolist() == red
+    assert photo.alpha is not None and photo.alpha.dtype == np.uint8 and photo.alpha.tolist() == [alpha]
+    assert photo.grey16 is None
+    assert [("16-bit" in note) for note in photo.notes] == ([True] if "16" in kind else [])
+    assert photo.image.mode == "RGBA"
+
+
+def test_a_colour_key_of_16_bit_grey_stands_upright() -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    stored = Image.fromarray(np.array([[7, 300], [300, 300]], dtype=np.uint16))
+    photo = read_photo(encoded(stored, exif=exif, transparency=7))
+    assert photo.alpha is not None and photo.alpha.tolist() == [[255, 0], [255, 255]]
+    assert any("only grey without transparency" in note for note in photo.notes)
+
+
 def test_grey_and_bilevel_are_repeated() -> None:
     grey = read_photo(encoded(Image.fromarray(PIXELS[..., 0])))
     np.testing.assert_array_equal(grey.pixels, np.repeat(PIXELS[..., :1], 3, axis=2))

@@ -63,7 +63,7 @@ def test_round_trip(encode: Any, tmp_path: Path) -> None:
     st.recursive(
         st.none()
         | st.booleans()
-        | st.integers()
+        | st.integers(-(2**63), 2**64 - 1)
         | st.floats(allow_nan=False, allow_infinity=False)
         | st.text(max_size=20),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -158,6 +158,51 @@ def test_bad_records(text: str) -> None:
         read_record(png_with(text))
     with pytest.raises(NoRecord):
         parse_record(text.encode())
+
+
+def nested(opening: str, closing: str, depth: int = 300) -> str:
+    return opening * depth + "1" + closing * depth
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '"\\ud800"',
+        '{"\\udc00": 1}',
+        str(2**64),
+        str(-(2**63) - 1),
+        nested("[", "]"),
+        nested('{"a":', "}"),
+        "1e999",
+    ],
+    ids=["half a character", "half a key", "too large", "too small", "deep lists", "deep objects", "endless"],
+)
+def test_what_no_browser_can_be_sent_is_no_record(value: str) -> None:
+    for text in (
+        f'{{"imgsynth": "1", "task": "sample", "request": {value}}}',
+        f'{{"imgsynth": "1", "task": {value}}}',
+    ):
+        with pytest.raises(NoRecord, match=r"^The record in this file is damaged and cannot be read\.$"):
+            read_record(png_with(text))
+
+
+def test_the_largest_numbers_are_sent_as_they_are() -> None:
+    record = {
+        **RECORD,
+        "request": {"most": 2**64 - 1, "least": -(2**63), "lists": json.loads(nested("[", "]", 200))},
+    }
+    assert read_record(png_with(json.dumps(record))) == record
+
+
+@pytest.mark.parametrize("key", ["__type__", "\\u005f_type__"])
+@pytest.mark.parametrize("value", ['"update"', "5", "null"])
+@pytest.mark.parametrize("place", ["{}", '{{"request": [{{"photo": {}}}]}}'])
+def test_what_gradio_takes_for_an_update_is_no_record(key: str, value: str, place: str) -> None:
+    """It would change the page and not be shown."""
+    marked = f'{{"{key}": {value}}}'
+    text = '{"imgsynth": "1", "task": "sample", ' + place.format(marked)[1:]
+    with pytest.raises(NoRecord, match=r"^The record in this file is not one of ours\.$"):
+        read_record(png_with(text))
 
 
 def test_bad_utf8() -> None:

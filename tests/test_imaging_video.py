@@ -13,6 +13,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from builders import pixels
@@ -98,6 +100,48 @@ def test_equal_frames_make_equal_films(tmp_path: Path) -> None:
         made.add((tmp_path / "a.mp4").read_bytes())
         del junk
     assert len(made) == 1
+
+
+FINE = [Fraction(333_333 + 977 * index % 15_000, 10_000_000) for index in range(301)]
+
+
+@pytest.mark.parametrize(("ending", "unit"), [(".mp4", Fraction(1, 90_000)), (".webm", Fraction(1, 1000))])
+@pytest.mark.parametrize(
+    "durations", [FINE, [Fraction(143_165_576, 4_294_967_295)] * 40], ids=["varied", "alike"]
+)
+def test_frames_of_fine_times_are_shown_when_they_should(
+    durations: list[Fraction], ending: str, unit: Fraction, tmp_path: Path
+) -> None:
+    """Cameras count in ten millionths of a second, and FFmpeg holds no average of many such times."""
+    path, pace = tmp_path / f"a{ending}", Pace.of(durations)
+    assert write_clip(path, film(len(durations)), pace, RECORD) == len(durations)
+    with av.open(str(path)) as container:
+        starts = [frame.pts * frame.time_base for frame in container.decode(video=0)]
+    assert all(abs(found - start) <= unit for found, start in zip(starts, pace.starts(), strict=False))
+
+
+def test_a_rate_that_ffmpeg_can_hold_is_exact() -> None:
+    for durations in ([Fraction(1001, 30_000)] * 9, [Fraction(333_333, 10_000_000)] * 9, FINE[:100]):
+        assert Pace.of(durations).rate == len(durations) / sum(durations)
+    assert Pace.of(FINE).rate != len(FINE) / sum(FINE)
+    assert Pace.of([Fraction(333_333, 10_000_000)] * 9).tick == Fraction(333_333, 10_000_000)
+
+
+@given(st.lists(st.fractions(min_value=Fraction(1, 2**31 - 1), max_value=2**31), min_size=1, max_size=9))
+def test_rates_fit_into_ffmpegs_fractions(durations: list[Fraction]) -> None:
+    pace = Pace.of(durations)
+    for part in (pace.rate.numerator, pace.rate.denominator, pace.tick.numerator, pace.tick.denominator):
+        assert 0 <= part < 2**31
+    exact = len(durations) / sum(durations)
+    assert abs(pace.rate - exact) <= 4 * max(1, exact) / 2**31
+    assert list(zip(pace.ends(), durations, strict=False))[-1][0] == sum(durations)
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".webm"])
+def test_frames_of_no_length_worth_showing_are_refused(ending: str, tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match=r"shown so long, or so briefly, make no video\.$"):
+        write_clip(tmp_path / f"a{ending}", film(3), Pace.of([Fraction(1, 2**32)] * 3), RECORD)
+    assert os.listdir(tmp_path) == []
 
 
 def test_webp_is_lossless(tmp_path: Path) -> None:

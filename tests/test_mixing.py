@@ -184,6 +184,15 @@ def test_a_record_of_half_a_pair_is_refused() -> None:
         redo(styled(), record)
 
 
+@pytest.mark.parametrize(
+    "asked", [{"destinations": [1]}, {"source": 1, "destinations": [2]}, {"sources": [1]}]
+)
+def test_a_record_of_half_a_table_is_refused(asked: dict[str, Any]) -> None:
+    record = {**next(mix(styled(), request([1], [2]))).record, "request": asked}
+    with pytest.raises(BadRequest, match=r"^(sources|destinations): Field required\.$"):
+        redo(styled(), record)
+
+
 # What cannot be done
 
 

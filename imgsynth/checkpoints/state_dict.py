@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import pickle
 import re
+import threading
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ from imgsynth.checkpoints.unwrap import SeveralNetworksError, unwrap
 from imgsynth.errors import CheckpointUnreadable
 
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-LARGEST = 8 * 2**30  # bytes, of a file and of the tensors it unfolds to
+LARGEST = 8 * 2**30  # bytes, of a file and of the network that it becomes
 MOST_TENSORS = 10_000  # of a file; ours have hundreds, and to look what a million belongs to takes minutes
 
 
@@ -118,8 +120,37 @@ def _read_torch(path: Path, kind: Kind) -> Mapping[Any, Any]:
 
 
 def _torch_load(path: Path, mappable: bool) -> Any:
-    with torch.serialization.safe_globals(_plain_values()):
+    with _readers.allowing(_plain_values()):
         return _load_weights(path, mappable)
+
+
+class _Readers:
+    """Counts the threads that read pickles.
+
+    torch keeps one set of allowed names for the whole process, and its `safe_globals` takes names away while
+    other threads still read. No lock is held while reading, so that a process forked meanwhile can read too.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.count = 0
+
+    @contextmanager
+    def allowing(self, names: list[Any]) -> Iterator[None]:
+        """Allows the names, the same ones each time, until the last reader has left."""
+        with self.lock:
+            self.count += 1
+            torch.serialization.add_safe_globals(names)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.count -= 1
+                if not self.count:
+                    torch.serialization.safe_globals(names).__exit__(None, None, None)
+
+
+_readers = _Readers()
 
 
 def _plain_values() -> list[Any]:
@@ -190,9 +221,19 @@ def _check(path: Path, tensors: Mapping[str, Tensor], weights: Mapping[str, Tens
             raise CheckpointUnreadable(
                 f"{path.name} stores {plain(key)} sparse or quantised: ask for plain float weights."
             )
-    # A tensor of stride 0 takes no room in the file and any amount of it once copied.
-    if sum(t.numel() * t.element_size() for t in tensors.values()) > LARGEST:
-        raise _too_large(path)
+        # A tensor of stride 0 takes no room in the file and any amount of it once copied.
+        if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size():
+            raise CheckpointUnreadable(
+                f"{path.name} holds fewer numbers for {plain(key)} than its shape asks for: "
+                "save it again with contiguous tensors."
+            )
+    if sum(_bytes_in_network(tensor) for tensor in tensors.values()) > LARGEST:
+        raise _too_large(path, " in 32-bit numbers")
+
+
+def _bytes_in_network(tensor: Tensor) -> int:
+    """What the tensor takes once a network owns it: floats of any type become 32-bit ones there."""
+    return tensor.numel() * (4 if tensor.is_floating_point() else tensor.element_size())
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -204,7 +245,7 @@ def _no_tensors(path: Path) -> CheckpointUnreadable:
     return CheckpointUnreadable(f"{path.name} holds no tensors: give a file with a network's weights.")
 
 
-def _too_large(path: Path) -> CheckpointUnreadable:
+def _too_large(path: Path, counted: str = "") -> CheckpointUnreadable:
     return CheckpointUnreadable(
-        f"{path.name} holds more than {LARGEST // 2**30} GB: give the generator alone."
+        f"{path.name} holds more than {LARGEST // 2**30} GB{counted}: give the generator alone."
     )

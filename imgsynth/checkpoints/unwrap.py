@@ -95,7 +95,7 @@ def _flat_optimizer(loaded: Mapping[Any, Any]) -> Mapping[Any, Any]:
 def _container_of(level: Mapping[Any, Any]) -> str | None:
     """The key under which the weights lie, or None where this level is the state dict."""
     for name in CONTAINERS:
-        if _holds_weights(level.get(name), set()):
+        if _holds_weights(level.get(name)):
             return name
     if _tensors_of(level):
         return None
@@ -106,12 +106,17 @@ def _container_of(level: Mapping[Any, Any]) -> str | None:
     return networks[0] if networks else None
 
 
-def _holds_weights(value: object, seen: set[int]) -> bool:
-    """Whether tensors lie in a dict or in containers within it; `seen` ends dicts that contain themselves."""
-    if not isinstance(value, Mapping) or id(value) in seen:
-        return False
-    seen.add(id(value))
-    return bool(_tensors_of(value)) or any(_holds_weights(value.get(name), seen) for name in CONTAINERS)
+def _holds_weights(value: object) -> bool:
+    """Whether tensors lie in a dict or in containers within it, down to `DEEPEST` levels."""
+    level: list[object] = [value]
+    seen: set[int] = set()  # a dict may contain itself under many names
+    for _ in range(DEEPEST):
+        dicts = {id(d): d for d in level if isinstance(d, Mapping) and id(d) not in seen}
+        if any(_tensors_of(d) for d in dicts.values()):
+            return True
+        seen |= dicts.keys()
+        level = [d.get(name) for d in dicts.values() for name in CONTAINERS]
+    return False
 
 
 def _tensors_of(level: Mapping[Any, Any]) -> dict[str, Tensor]:

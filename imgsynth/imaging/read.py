@@ -27,6 +27,9 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_BYTES = 32
 
+# Grey of so many bits in a PNG: Pillow widens the values to 8, and leaves the transparent one as it was.
+_WIDENED = {"L;2": 85, "L;4": 17}
+
 # A profile for RGB describes what these become; pictures of other modes are converted to other colours.
 _RGB_MODES = ("RGB", "RGBA", "RGBa", "P", "PA")
 
@@ -110,12 +113,14 @@ class Upright:
         image: loaded; its `info` still holds the file's metadata.
         what: how sentences call it.
         deep: the file had 16 bits a value where `image` may have 8.
+        key: the transparent colour of a PNG, as `image` has it; None where Pillow itself makes alpha of it.
         notes: see `Photo.notes`; grows while the picture is converted.
     """
 
     image: Image.Image
     what: str
     deep: bool
+    key: np.ndarray | None
     notes: list[str]
 
 
@@ -151,14 +156,15 @@ def open_upright(source: Source, name: str | None = None) -> Iterator[Upright]:
     with _picture(source, what) as image:
         _check_size(*image.size, what)
         notes: list[str] = []
-        deep = image.mode.startswith("I;16") or ";16" in str(getattr(image, "tile", ""))
+        stored = str(getattr(image, "tile", ""))  # known until it is decoded
+        deep = image.mode.startswith("I;16") or ";16" in stored
         try:
             if image.format != "MPO" and getattr(image, "is_animated", False):
                 notes.append(_NOTE_FIRST)
             image.load()
         except Exception as error:  # decoders of hostile bytes raise nearly anything
             raise damaged(what) from error
-        yield Upright(_turned(image, notes), what, deep, notes)
+        yield Upright(_turned(image, notes), what, deep, _colour_key(image, stored), notes)
 
 
 def identify(stream: BinaryIO, what: str) -> Image.Image:
@@ -242,6 +248,19 @@ def _turned(image: Image.Image, notes: list[str]) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
+def _colour_key(image: Image.Image, stored: str) -> np.ndarray | None:
+    """See `Upright.key`; `stored` names the kind of the file's values, as Pillow's decoder does."""
+    key = image.info.get("transparency")
+    if not isinstance(key, int | tuple):
+        return None
+    if image.mode.startswith("I;16"):
+        return np.array(key)
+    if "RGB;16" in stored:
+        return np.array(key) >> 8
+    scale = next((scale for kind, scale in _WIDENED.items() if f"'{kind}'" in stored), None)
+    return None if scale is None else np.array(key) * scale
+
+
 def _with_alpha(pixels: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
     return pixels if alpha is None else np.dstack([pixels, alpha])
 
@@ -253,6 +272,9 @@ def _rgb_and_alpha(upright: Upright) -> tuple[np.ndarray, np.ndarray | None]:
         image = _from_cmyk(image, upright.notes)
     if image.mode in ("La", "RGBa"):  # premultiplied; converts to its plain twin only
         image = image.convert(image.mode.upper())
+    if upright.key is not None:
+        visible = np.atleast_3d(np.asarray(upright.image) != upright.key).any(axis=2)
+        return np.array(image.convert("RGB")), np.where(visible, np.uint8(255), np.uint8(0))
     if not image.has_transparency_data:
         return np.array(image.convert("RGB")), None
     rgba = np.array(image.convert("RGBA"))
@@ -263,7 +285,7 @@ def _eight_bit(upright: Upright) -> Image.Image:
     """Brings deeper grey to 8 bits; 16 bits lose the low byte, as decoders do for colour."""
     image = upright.image
     if _is_grey16(image):
-        upright.notes.append(_NOTE_16_BIT_GREY)
+        upright.notes.append(_NOTE_16_BIT_GREY if upright.key is None else _NOTE_16_BIT)
         return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
     if upright.deep:
         upright.notes.append(_NOTE_16_BIT)
@@ -277,7 +299,7 @@ def _is_grey16(image: Image.Image) -> bool:
 
 
 def _grey16(upright: Upright) -> Grey16 | None:
-    if not _is_grey16(upright.image):
+    if not _is_grey16(upright.image) or upright.key is not None:
         return None
     return Grey16(np.asarray(upright.image).astype(np.uint16), _profile(upright, "GRAY"))
 

@@ -6,6 +6,7 @@ A record that is read comes from a stranger: it is JSON and nothing more until i
 from __future__ import annotations
 
 import json
+import math
 import os
 import struct
 import zlib
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 import av
+import orjson
 from PIL import ExifTags, Image
 
 from imgsynth.errors import BadRequest, NoRecord
@@ -80,13 +82,18 @@ def parse_record(text: bytes) -> Record:
     """JSON from a stranger → a record.
 
     Raises:
-        NoRecord: too long, no JSON object, or without the keys that every record has.
+        NoRecord: too long, no JSON object, without the keys that every record has, or nothing that a browser
+            can be sent: half a character, numbers of more than 64 bits, too deep lists.
     """
     if len(text) > MAX_RECORD_BYTES:
         raise NoRecord("The record in this file is too long to be one of ours.")
     try:
-        record = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:  # ValueError: bad JSON, bad UTF-8, endless numbers
+        record = json.loads(
+            text, parse_float=_finite, parse_constant=_refuse_constant, object_hook=_refuse_marked
+        )
+        orjson.dumps(record)
+    # ValueError: bad JSON, bad UTF-8, endless numbers. Gradio writes with orjson, which knows less than json.
+    except (ValueError, RecursionError, orjson.JSONEncodeError) as error:
         raise NoRecord("The record in this file is damaged and cannot be read.") from error
     needed = (RECORD_KEY, "task")
     if not isinstance(record, dict) or not all(isinstance(record.get(key), str) for key in needed):
@@ -94,8 +101,22 @@ def parse_record(text: bytes) -> Record:
     return record
 
 
+def _finite(text: str) -> float:
+    """A number as `dump_record` writes it; ValueError for one like 1e999, which would be infinite."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is larger than any float")
+    return number
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _refuse_marked(value: Record) -> Record:
+    """Gradio takes an object with this key for a change to its page, wherever the object comes from."""
+    if "__type__" in value:
+        raise NoRecord("The record in this file is not one of ours.")
+    return value
 
 
 def _record_beside_frames(folder: Path) -> Path:

@@ -27,6 +27,7 @@ from imgsynth.imaging.write import Job, encode_all, on_white
 MAX_FPS = 240
 _SHORTEST_SIDE = 256  # players and hardware decoders refuse smaller videos, or show them as a stamp
 _LONGEST_ENLARGED = 4096  # a strip of few rows is not blown up beyond what decoders take
+_LARGEST_PART = 2**31 - 1  # of a fraction, as FFmpeg keeps them
 _BT709 = 1  # of matrix, transfer and primaries alike; stated, for browsers else guess it from the size
 _LIMITED_RANGE = 1
 
@@ -50,9 +51,11 @@ class Pace:
     @classmethod
     def of(cls, durations: Sequence[Fraction], plays: int = 0) -> Pace:
         """The pace of frames that last so long, at least one."""
-        if len(set(durations)) == 1:
-            return cls(1 / durations[0], plays=plays)
-        return cls(len(durations) / sum(durations, Fraction()), durations, plays)
+        exact = len(durations) / sum(durations, Fraction())
+        # The average of times in fine units may be more than FFmpeg can hold; frames keep their own times.
+        rate = exact.limit_denominator(max(1, int(_LARGEST_PART / max(Fraction(1), exact))))
+        alike = rate == exact and len(set(durations)) == 1
+        return cls(rate, None if alike else durations, plays)
 
     @property
     def tick(self) -> Fraction:
@@ -198,7 +201,8 @@ def _encode_film(part: Path, path: Path, frames: Iterator[Image.Image], pace: Pa
         container = av.open(str(part), "w", format=film.muxer, container_options=film.muxer_options)
     with container:
         container.metadata["comment"] = comment
-        stream = _add_stream(container, film, _film_pixels(first, pace.enlarged), pace)
+        with _film_errors(path):
+            stream = _add_stream(container, film, _film_pixels(first, pace.enlarged), pace)
         count = 0
         # Frames are drawn outside film_errors: their errors are the caller's.
         for frame, start in zip(itertools.chain([first], frames), pace.starts(), strict=False):
@@ -219,6 +223,8 @@ def _film_errors(path: Path) -> Iterator[None]:
             if isinstance(error, OSError):
                 raise
             raise BadRequest("These frames could not be encoded as a video; use smaller ones.") from error
+        except OverflowError as error:
+            raise BadRequest("Frames that are shown so long, or so briefly, make no video.") from error
 
 
 def _add_stream(container: OutputContainer, film: _Film, pixels: np.ndarray, pace: Pace) -> VideoStream:

@@ -172,7 +172,7 @@ def redo_blend(model: Model, record: Record, request: dict[str, Any], inputs: In
 
 
 def redo_mix(model: Model, record: Record, request: dict[str, Any], inputs: Inputs) -> Picture:
-    if "sources" in request:
+    if request.keys() & {"sources", "destinations"}:
         return run_mix(model, make_request(MixRequest, **request)).table
     pair = {f"{side}s": [request.pop(side, None)] for side in ("source", "destination")}
     return next(mix(model, make_request(MixRequest, **pair, **request)))

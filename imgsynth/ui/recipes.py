@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 
 from imgsynth.errors import BadRequest, CheckpointNotFound, NoRecord
 from imgsynth.imaging.read import Photo
@@ -119,15 +118,10 @@ def read_recipe(path: str) -> Recipe:
     """The recipe in a file.
 
     Raises:
-        NoRecord: it carries none, or one that cannot be sent to a browser: half a character, too deep lists.
+        NoRecord: it carries none, or a damaged one.
         BadImage: it is neither picture nor video.
     """
-    record = read_record(path)
-    try:
-        orjson.dumps(record)
-    except orjson.JSONEncodeError as error:
-        raise NoRecord("The record in this file is damaged and cannot be read.") from error
-    return Recipe(path, record)
+    return Recipe(path, read_record(path))
 
 
 def tab_of(recipe: Recipe) -> str | None:
