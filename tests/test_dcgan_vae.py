@@ -21,7 +21,7 @@ from imgsynth.training.anchor import Anchor
 from imgsynth.training.data import ImageSet
 from imgsynth.training.recipe import Settings
 from imgsynth.training.run import make_recipe
-from imgsynth.training.vae_networks import LEAST, join, joined_sizes
+from imgsynth.training.vae_networks import LEAST, PLANS, join, joined_sizes
 
 SIZES: dict[str, Any] = {"latent_dim": 5, "encoder_widths": [4, 8, 8], "widths": [8, 8, 4]}
 
@@ -125,9 +125,12 @@ def test_without_memory_the_discriminator_learns_alone_from_parts(
     assert seen == [2, 1, 1]
 
 
-def test_a_decoder_can_be_kept(folder: Path) -> None:
+@pytest.mark.parametrize("adversarial", [0.0, 1.0])
+def test_a_decoder_can_be_kept(adversarial: float, folder: Path) -> None:
     """With its batch norms' statistics; the encoder learns through it."""
-    recipe: Any = make_recipe("vae", settings_of(folder, None, adversarial=0.0, keep_decoder=True, latents=5))
+    begun = PLANS["dcgan"].network(PLANS["dcgan"].hyperparameters(32, 8, 5))
+    options = {"adversarial": adversarial, "keep_decoder": True, "latents": 5}
+    recipe: Any = make_recipe("vae", settings_of(folder, begun, **options))
     before = {key: value.clone() for key, value in recipe.vae.state_dict().items()}
     for step in range(3):
         recipe.step(step, 0.0)

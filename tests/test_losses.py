@@ -126,6 +126,20 @@ def test_r1_of_a_quadratic_score_and_its_own_gradient() -> None:
     assert a.grad.item() == pytest.approx(8 * 0.3 * mean, rel=1e-5)
 
 
+def test_the_penalty_of_patches_is_that_of_one() -> None:
+    weight = noise(3, 8, 8)
+    one = losses.zero_centred_penalty(lambda x: (x * weight).sum((1, 2, 3)), noise(2, 3, 8, 8, seed=1))
+
+    def patches(x: Tensor) -> Tensor:
+        """Four corners of twice the side."""
+        scores = nn.functional.conv2d(x, weight[None], stride=8)
+        assert scores.shape == (2, 1, 2, 2)
+        return losses.patch_score(scores)
+
+    four = losses.zero_centred_penalty(patches, noise(2, 3, 16, 16, seed=1))
+    assert four.item() == pytest.approx(one.item(), rel=1e-5)
+
+
 @pytest.mark.parametrize("slope", [0.0, 1.0, 3.0])
 def test_the_gradient_penalty_wants_a_slope_of_one(slope: float) -> None:
     direction = torch.tensor([0.6, 0.8]) * slope

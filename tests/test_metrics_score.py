@@ -221,6 +221,20 @@ def test_translators_are_measured_there_and_back(
     assert document["settings"]["back"] == "tiny" and document["data_b"][0]["name"] == "paintings"
 
 
+def test_no_translation_is_scaled_up_to_be_compared(
+    models: dict[str, Any], photos: Path, paintings: Path
+) -> None:
+    """At a size beyond that of the photos all is measured as at theirs, and a note says so."""
+    model, target = models["cyclegan_resnet"], pool_of(paintings)
+    larger, fitting = (
+        measured(model, pool_of(photos), pool_b=target, size=size, photo_size=32) for size in (64, 32)
+    )
+    assert larger["figures"] == fitting["figures"]
+    note = "Sets are compared at 32 px, for no larger photos are translated."
+    assert note in larger["notes"] and note not in fitting["notes"]
+    assert note not in measured(model, pool_of(photos), size=64, photo_size=32)["notes"]
+
+
 def test_translators_without_target_or_way_back_say_so(models: dict[str, Any], photos: Path) -> None:
     model = models["cyclegan_resnet"]
     missing = {*SETS[:1], "precision", "recall", "classifier_share", "classifier_accuracy", "cycle_l1"}

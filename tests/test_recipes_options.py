@@ -18,10 +18,11 @@ from imgsynth.architectures.lama import LaMaGenerator
 from imgsynth.cli.train import build
 from imgsynth.cli.train_options import RECIPE_OPTIONS
 from imgsynth.errors import BadRequest, ImgsynthError, TrainingFailed
+from imgsynth.training import parallel
 from imgsynth.training.augment import POLICIES
 from imgsynth.training.generators import PLANS
 from imgsynth.training.holes import HOLES
-from imgsynth.training.losses import LOSSES, AdversarialLoss
+from imgsynth.training.losses import LOSSES, AdversarialLoss, zero_centred_penalty
 from imgsynth.training.options import (
     GENERATORS,
     CycleGANOptions,
@@ -90,7 +91,10 @@ def test_a_loss_brings_what_its_paper_trains_with(images: Path) -> None:
 
 def test_what_is_asked_for_counts(images: Path) -> None:
     assert loss_of(images, r1=0.3).r1 == 0.3
-    assert loss_of(images, loss="relativistic", r1=0.0).r1 == 0
+    assert loss_of(images, r1=0.3).r2 == 0
+    for gamma in (0.0, 0.3):
+        paired = loss_of(images, loss="relativistic", r1=gamma)
+        assert (paired.r1, paired.r2) == (gamma, gamma)
     assert loss_of(images, generator="stylegan2", loss="wasserstein-gp").r1 == 0
     assert loss_of(images, spectral_norm=False).norm == "none"
     assert loss_of(images, loss="wasserstein-gp", spectral_norm=True).norm == "spectral"
@@ -101,6 +105,13 @@ def test_what_is_asked_for_counts(images: Path) -> None:
     plain = make("gan", images, generator="stylegan2", spectral_norm=True)
     assert plain.loss.r1 == 0
     assert plain.rates == {"generator": pytest.approx(2e-3), "discriminator": pytest.approx(4e-4)}
+
+
+def test_the_penalty_of_a_style_generator_knows_the_batch_of_all_processes(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "world_size", lambda: 4)
+    assert loss_of(images, generator="stylegan2").r1 == pytest.approx(0.0002 * 32**2 / (4 * 2))
 
 
 def test_a_clipped_critic_stays_clipped(images: Path) -> None:
@@ -153,7 +164,6 @@ def test_the_discriminator_of_a_vae_sees_changed_pictures(images: Path) -> None:
         recipe.score(white)
         assert ("differentiable cutout" in recipe.describe()["augmentation"]) == (augment == "cutout")
     assert (seen[0].min(), seen[1].min()) == (0, 1)
-    assert "cutout" not in make("vae", images, augment="cutout").describe()["augmentation"]
 
 
 def test_a_card_says_how_the_kl_weight_rises(images: Path) -> None:
@@ -216,6 +226,17 @@ def test_r1_costs_a_judge_its_steepness(images: Path) -> None:
         judge.score.weight.data.mul_(3)
     assert recipe.steepness(a, b).item() == pytest.approx(9 * before, rel=1e-3)
     assert np.isfinite(list(recipe.step(0, 0.0).values())).all()
+
+
+def test_r1_of_an_inpainter_is_that_of_a_patch(images: Path) -> None:
+    """However many patches there are: a judge whose patches are single values, each as steep as the last."""
+    recipe = make("inpaint", images)
+    for side in (1, 4, 16):
+        recipe.judge = lambda x: (3 * x[:, :1], [])
+        pictures = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+        assert zero_centred_penalty(recipe.score, pictures).item() == pytest.approx(9)
+    assert "R1 1 of a patch's score" in recipe.describe()["loss"]
+    assert "R1" not in make("inpaint", images, adversarial_from=1.0).describe()["loss"]
 
 
 def test_identity_can_be_left_out(images: Path) -> None:
@@ -282,6 +303,10 @@ def test_an_inpainter_goes_on_as_large_as_its_beginning(images: Path) -> None:
     for options, smooth in (({}, True), ({"start": "blank"}, False)):
         settings = Settings((images,), Path("made.safetensors"), options=options, **begun)
         assert make_recipe("inpaint", settings).hyperparameters.get("harmonic", False) == smooth
+    for start in ({}, {"start": "harmonic"}):
+        settings = Settings((images,), Path("made.safetensors"), options={"known_l1": 1.0, **start}, **begun)
+        with pytest.raises(TrainingFailed, match="--known-l1 needs --start blank"):
+            make_recipe("inpaint", settings)
 
 
 @pytest.mark.parametrize(
@@ -342,7 +367,6 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("gan", {"spectral_norm": "perhaps"}, "spectral_norm should be a valid boolean"),
     ("vae", {"beta": "much"}, "beta should be a valid number"),
     ("vae", {"warm_up": 1.5}, "warm_up should be less than or equal to 1"),
-    ("gan", {"mixing": 0.5}, "A DCGAN has no styles to mix; leave out --mixing"),
     ("gan", {"mixing": 1.5}, "mixing should be less than or equal to 1"),
     ("vae", {"reconstruction_size": 2}, "reconstruction_size should be greater"),
     ("vae", {"loss": "hinge"}, "no option loss; it has decoder, anchor, keep-decoder, latents, beta, "),

@@ -171,9 +171,10 @@ def test_a_file_tells_the_pace_of_its_mapping_network(images: Path, tmp_path: Pa
     assert paced(images).exports()[0].hints == {}
 
 
-def test_only_a_stylegan2_has_a_mapping_network(images: Path) -> None:
-    with pytest.raises(TrainingFailed, match="A DCGAN has no mapping network; leave out --mapping-rate"):
-        paced(images, options={"generator": "dcgan", "mapping_rate": 5.0})
+def test_the_usual_pace_is_the_same_network_said_or_unsaid(images: Path) -> None:
+    """Else one could not go on with the other."""
+    said, unsaid = paced(images, options={"mapping_rate": 0.01}), paced(images)
+    assert said.hyperparameters == unsaid.hyperparameters
 
 
 def test_with_an_anchor_styles_begin_gently() -> None:

@@ -14,10 +14,12 @@ from torch import Tensor
 
 import imgsynth
 from builders import pixels
+from imgsynth.architectures.lama import LaMaGenerator
 from imgsynth.errors import TrainingFailed
 from imgsynth.training.card import WRITTEN_BY_HAND
 from imgsynth.training.recipe import Recipe, Settings
 from imgsynth.training.run import RECIPES, Budget, Clock, make_recipe, sheet_path, state_path, train
+from imgsynth.training.state import load_state, save_state
 
 SMALL: dict[str, dict[str, Any]] = {
     "gan": {"size": 32, "width": 4, "batch": 4},
@@ -195,6 +197,53 @@ def test_runs_that_cannot_be_resumed_are_refused(images: Path, tmp_path: Path) -
             run(name, images, tmp_path, steps=2, resume=state, **changes)
 
 
+# Recipe, what its network was begun with, and what a run that would go on with it has, with the same shapes.
+OTHER_NETWORKS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
+    (
+        "gan",
+        {"generator": "stylegan2", "mapping_rate": 10.0},
+        {"generator": "stylegan2"},
+        r"lr_mlp 10.0 \(not as usual\)",
+    ),
+    ("cyclegan", {}, {"norm": "none"}, r"norm instance \(not none\)"),
+    ("inpaint", {"start": "blank"}, {}, r"harmonic as usual \(not True\), output as usual \(not none\)"),
+]
+
+
+@pytest.mark.parametrize(("name", "before", "after", "about"), OTHER_NETWORKS)
+def test_a_state_of_another_network_is_refused_though_it_fits(
+    name: str, before: dict[str, Any], after: dict[str, Any], about: str, images: Path, tmp_path: Path
+) -> None:
+    first, same, other = (
+        make_recipe(name, settings_of(name, images, tmp_path, options=options))
+        for options in (before, before, after)
+    )
+    save_state(first, Clock(step=3))
+    path = state_path(first.settings.out)
+    assert load_state(same, path).step == 3
+    with pytest.raises(TrainingFailed, match=f"its network has {about}; give the options and the --init"):
+        load_state(other, path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_state_of_an_earlier_version_goes_on(name: str, images: Path, tmp_path: Path) -> None:
+    """It does not tell its hyper-parameters."""
+    first = run(name, images, tmp_path, steps=1)
+    path = state_path(first.settings.out)
+    saved = torch.load(path, weights_only=True)
+    del saved["hyperparameters"]
+    torch.save(saved, path)
+    assert_same(run(name, images, tmp_path, steps=1, resume=path), first)
+
+
+def test_batches_of_an_earlier_pool_become_pictures(images: Path, tmp_path: Path) -> None:
+    recipe: Any = make_recipe("cyclegan", settings_of("cyclegan", images, tmp_path, batch=2))
+    batches = list(torch.arange(240.0).view(60, 4, 1, 1, 1))
+    recipe.load_extra_state({"a": batches, "b": batches[:3]})
+    assert [len(recipe.pools[name].images) for name in "ab"] == [50, 12]
+    assert torch.equal(torch.cat(recipe.pools["b"].images), torch.cat(batches[:3]))
+
+
 GARBAGE: dict[str, Callable[[Path], object]] = {
     "not there": lambda path: None,
     "empty": lambda path: path.write_bytes(b""),
@@ -225,7 +274,10 @@ def test_files_that_are_no_state_are_refused(what: str, images: Path, tmp_path: 
         ("vae", {"width": 40}, "multiple of 32, not 40"),
         ("cyclegan", {"data_b": ()}, "--data-b"),
         ("cyclegan", {"out_back": None}, "--out-back"),
-        ("cyclegan", {"size": 34}, "a multiple of 4, not 34"),
+        ("cyclegan", {"size": 34}, "a multiple of 4 and at least 24, not 34"),
+        ("cyclegan", {"size": 20}, "a multiple of 4 and at least 24, not 20"),
+        ("inpaint", {"size": 66}, "a multiple of 4 and at least 24, not 66"),
+        ("inpaint", {"size": 20}, "a multiple of 4 and at least 24, not 20"),
         ("inpaint", {"options": {"hole_low": 0.5}}, "between 0.5 and 0.3"),
         ("gan", {"holdout": 0.5}, "Only 6 images are left"),
     ],
@@ -235,6 +287,25 @@ def test_settings_that_cannot_be_are_refused(
 ) -> None:
     with pytest.raises(TrainingFailed, match=about):
         make_recipe(name, settings_of(name, images, tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("cyclegan", {}), ("cyclegan", {"generator": "unet"}), ("inpaint", {})]
+)
+def test_the_least_size_works_to_the_end(
+    name: str, options: dict[str, Any], images: Path, tmp_path: Path
+) -> None:
+    recipe = make_recipe(name, settings_of(name, images, tmp_path, size=24, width=4, options=options))
+    for step in range(2):
+        recipe.step(step, 0.9 * step)
+
+
+def test_a_deeper_lama_takes_fewer_sizes(images: Path, tmp_path: Path) -> None:
+    sizes = {"width": 4, "downsamplings": 3, "blocks": 1, "global_channels": 16}
+    begun = {"init": (LaMaGenerator(**sizes).state_dict(),), "init_sizes": (sizes,), "options": {}}
+    with pytest.raises(TrainingFailed, match="a multiple of 8 and at least 24, not 36"):
+        make_recipe("inpaint", settings_of("inpaint", images, tmp_path, size=36, **begun))
+    make_recipe("inpaint", settings_of("inpaint", images, tmp_path, size=40, **begun))
 
 
 def test_a_run_that_diverges_stops_and_leaves_no_checkpoint(

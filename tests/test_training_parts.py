@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from builders import pixels
 from imgsynth.errors import TrainingFailed
+from imgsynth.training import parallel
 from imgsynth.training.augment import POLICIES, augment, cutout, described, translation
 from imgsynth.training.cyclegan import POOL, ImagePool
 from imgsynth.training.data import ImageSet, decode, list_entries, load, random_crop, split
-from imgsynth.training.recipe import Average
+from imgsynth.training.recipe import Average, Recipe, Settings
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -148,6 +149,20 @@ def test_half_of_the_crops_are_flipped() -> None:
     assert random_crop(image, numbers(), 8, False, (1.0, 1.0))[0, 0, 0] == 1
 
 
+# Random numbers
+
+
+def test_what_a_step_draws_itself_repeats_in_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two generators with one seed the second would draw what the first did."""
+    recipe = Recipe(Settings((Path("photos"),), Path("made.safetensors"), seed=3))
+    seeds, shared = set(), set()
+    for process in range(3):
+        monkeypatch.setattr(parallel, "rank", lambda process=process: process)
+        shared.add(recipe.rng(5).initial_seed())
+        seeds.add(torch.initial_seed())
+    assert (len(shared), len(seeds), shared & seeds) == (1, 3, set())
+
+
 # Augmentation
 
 
@@ -220,9 +235,24 @@ def test_an_average_moves_towards_its_network() -> None:
 
 def test_the_pool_hands_out_old_images_half_of_the_time() -> None:
     pool, generator = ImagePool(), rng()
-    first = [torch.tensor(float(i)) for i in range(POOL)]
-    assert all(pool.exchange(fake, generator) is not None for fake in first)
+    first = [torch.full((1, 1), float(i)) for i in range(POOL)]
+    assert all(torch.equal(pool.exchange(fake, generator), fake) for fake in first)
     assert len(pool.images) == POOL
-    later = [pool.exchange(torch.tensor(1000.0 + i), generator).item() != 1000 + i for i in range(200)]
+    later = [pool.exchange(torch.full((1, 1), 1000.0 + i), generator).item() != 1000 + i for i in range(200)]
     assert 70 < sum(later) < 130
     assert len(pool.images) == POOL
+
+
+def test_the_pool_holds_pictures_and_decides_on_each() -> None:
+    """Whatever the batch, each meets what it would have met alone."""
+    fakes = torch.arange(400.0).view(400, 1, 1, 1)
+    whole, alone, generators = ImagePool(), ImagePool(), (rng(), rng())
+    for batch in fakes.split(8):
+        seen = whole.exchange(batch, generators[0])
+        one_by_one = [alone.exchange(fake, generators[1]) for fake in batch.split(1)]
+        assert torch.equal(seen, torch.cat(one_by_one))
+    assert len(whole.images) == POOL
+    assert all(image.untyped_storage().nbytes() == 4 for image in whole.images)
+    old = [fake not in batch for fake, batch in zip(seen, fakes.split(8)[-1:] * 8, strict=True)]
+    assert 0 < sum(old) < 8
+    assert whole.some(3, rng()).shape == (3, 1, 1, 1)

@@ -77,18 +77,23 @@ def score_translations(
     return findings
 
 
+def side_of(request: ScoreRequest) -> int:
+    """Side at which sets are compared: nothing is scaled up, for that would look like blur."""
+    return min(request.size, request.photo_size)
+
+
 def translate_all(
     model: Translator, back: Translator | None, entries: list[Entry], request: ScoreRequest, track: Track
 ) -> Translated:
     """Every photo there and, with a way back, back again; in between it is rounded to bytes, as in a file."""
-    before, after = [], []
+    before, after, side = [], [], side_of(request)
     l1: list[float] = []
     ratios: list[float] = []
     for entry in track(entries, "photo"):
         photo = photo_square(entry, request.photo_size)
         painted = translated_by(model, photo)
-        before.append(scaled(photo, request.size))
-        after.append(scaled(painted, request.size))
+        before.append(scaled(photo, side))
+        after.append(scaled(painted, side))
         if back is not None:
             again, origin = to_floats(translated_by(back, painted)), to_floats(photo)
             l1.append((again - origin).abs().mean().item() * 255)
@@ -114,10 +119,13 @@ def score_sets(
 ) -> Findings:
     """Distances of the translated photos from the target domain, beside those of the untranslated."""
     count, notes = usable_count(pool_b, request, most=len(translated.after))
+    side = side_of(request)
+    if side < request.size:
+        notes.append(f"Sets are compared at {side} px, for no larger photos are translated.")
     draws = []
     for draw in track(range(request.draws), "draw"):
         rng = torch.Generator().manual_seed(request.seed + draw)
-        reference, spare = (squares(entries, request.size) for entries in pool_b.draw_pair(rng, count))
+        reference, spare = (squares(entries, side) for entries in pool_b.draw_pair(rng, count))
         picks = torch.randperm(len(translated.after), generator=rng)[:count]
         made, untranslated = translated.after[picks], translated.before[picks]
         sets = {MADE: made, REAL: spare, UNTRANSLATED: untranslated}
@@ -131,7 +139,7 @@ def ask_classifier(translated: Translated, pool: Pool, pool_b: Pool, request: Sc
     It learns from pictures of both domains that nothing is measured on.
     """
     rng = torch.Generator().manual_seed(request.seed)
-    side = min(request.size, SIDE)
+    side = min(side_of(request), SIDE)
     target = pool_b.draw(rng, request.count)
     lessons = unused(pool, translated.entries, rng), unused(pool_b, target, rng)
     if min(map(len, lessons)) < LEAST_PICTURES:

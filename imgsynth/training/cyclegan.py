@@ -19,7 +19,7 @@ from imgsynth.training.data import load, random_crop
 from imgsynth.training.discriminators import PatchDiscriminator, PatchNorm
 from imgsynth.training.droplets import DropletPenalty
 from imgsynth.training.folding import fold_norms
-from imgsynth.training.losses import LOSSES, zero_centred_penalty
+from imgsynth.training.losses import LOSSES, patch_score, zero_centred_penalty
 from imgsynth.training.microbatch import Terms
 from imgsynth.training.options import CycleGANOptions, options_of
 from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
@@ -46,13 +46,21 @@ RESNET_HINTS = ("padding", "norm")
 
 
 class ImagePool:
-    """Up to 50 earlier fakes; the discriminator sees one half of the time (Shrivastava et al. 2017)."""
+    """Up to 50 earlier fakes; the discriminator sees one half of the time (Shrivastava et al. 2017).
+
+    Attributes:
+        images: 1×3×S×S each.
+    """
 
     def __init__(self) -> None:
         self.images: list[Tensor] = []
 
-    def exchange(self, fake: Tensor, rng: torch.Generator) -> Tensor:
-        fake = fake.detach()
+    def exchange(self, fakes: Tensor, rng: torch.Generator) -> Tensor:
+        """N×3×S×S, some of which are others now; each picture is decided on by itself."""
+        return torch.cat([self.exchange_one(fake, rng) for fake in fakes.detach().split(1)])
+
+    def exchange_one(self, fake: Tensor, rng: torch.Generator) -> Tensor:
+        fake = fake.clone()  # else a picture would keep its whole batch in memory
         if len(self.images) < POOL:
             self.images.append(fake)
             return fake
@@ -62,9 +70,10 @@ class ImagePool:
         old, self.images[i] = self.images[i], fake
         return old
 
-    def some(self, count: int, rng: torch.Generator) -> list[Tensor]:
-        """Earlier fakes, drawn with replacement."""
-        return [self.images[i] for i in torch.randint(len(self.images), (count,), generator=rng).tolist()]
+    def some(self, count: int, rng: torch.Generator) -> Tensor:
+        """Earlier fakes, drawn with replacement, count×3×S×S."""
+        picks = torch.randint(len(self.images), (count,), generator=rng)
+        return torch.cat([self.images[i] for i in picks.tolist()])
 
 
 class CycleGANRecipe(Recipe):
@@ -99,8 +108,7 @@ class CycleGANRecipe(Recipe):
         self.judge_rate = self.options.discriminator_rate or rate
         self.adam("generators", self.to_b, self.to_a, rate=rate, betas=BETAS)
         self.adam("discriminators", self.judge_a, self.judge_b, rate=self.judge_rate, betas=BETAS)
-        plain = self.options.generator == "resnet" and self.options.norm == "none"
-        usual = HEAD_START if plain or settings.init else 0
+        usual = HEAD_START if settings.init or not self.options.has_norms else 0
         self.head_start = usual if self.options.head_start is None else self.options.head_start
         self.droplets = DropletPenalty(*([self.to_b, self.to_a] if self.options.droplets else []))
         self.pools = {"a": ImagePool(), "b": ImagePool()}
@@ -211,7 +219,7 @@ class CycleGANRecipe(Recipe):
     ) -> dict[str, float]:
         more = range(self.options.judged - 1)
         fakes = [
-            [pool.exchange(fake, rng), *pool.some(len(more), rng)]
+            [pool.exchange(fake, rng), *(pool.some(self.batch, rng) for _ in more)]
             for pool, fake in ((self.pools["a"], fake_a), (self.pools["b"], fake_b))
         ]
         reals = [[real, *(self.crops(i, rng) for _ in more)] for i, real in enumerate((a, b))]
@@ -231,12 +239,10 @@ class CycleGANRecipe(Recipe):
         return self.update("discriminators", loss_of)
 
     def steepness(self, a: Tensor, b: Tensor) -> Tensor:
-        """R1 of a patch's score. Patches share few pixels, so the squared gradient of their mean is that of
-        one, divided by their number."""
+        """R1 of a patch's score, over both domains."""
 
         def score(domain: int, images: Tensor) -> Tensor:
-            scores = self.score(domain, images)
-            return scores.mean((1, 2, 3)) * scores[0].numel() ** 0.5
+            return patch_score(self.score(domain, images))
 
         both = (zero_centred_penalty(partial(score, i), images) for i, images in enumerate((a, b)))
         return torch.stack(list(both)).sum()
@@ -267,10 +273,12 @@ class CycleGANRecipe(Recipe):
 
     def load_extra_state(self, state: dict[str, Any]) -> None:
         for name, pool in self.pools.items():
-            pool.images = list(state[name])
+            # Earlier versions pooled whole batches.
+            pool.images = [image for images in state[name] for image in images.split(1)][:POOL]
 
     def describe(self) -> dict[str, str]:
         o = self.options
+        droplets = f"penalty on droplets {o.droplets:g}, " if o.has_norms else ""
         norm = "instance norms folded into the convolutions" if o.fold_norms else f"{o.norm} norm"
         layout = f"{BLOCKS} blocks, {norm}, {o.upsampling} upsampling, reflection padding"
         if o.generator == "unet":
@@ -282,7 +290,7 @@ class CycleGANRecipe(Recipe):
             "loss": f"{self.game.title}, {'spectral' if o.spectral_norm else 'instance'} norm, "
             f"cycle {o.cycle:g}, identity {o.identity:g}, pool of {POOL}, "
             f"{o.judged} picture(s) judged for one made, R1 {o.r1:g}, "
-            f"penalty on droplets {o.droplets:g}, noise {o.noise:g} before the way back",
+            f"{droplets}noise {o.noise:g} before the way back",
             "augmentation": described(o.augment)
             + (f" in domains of under {SMALL_DOMAIN:,} images" if o.augment else ""),
             "optimiser": f"Adam {o.rate:g} (discriminators {self.judge_rate:g}), "

@@ -13,10 +13,13 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from imgsynth.architectures.mapping import EqualLinear
 from imgsynth.architectures.modulation import fir
+from imgsynth.errors import TrainingFailed
 from imgsynth.training.losses import Norm
 
 PatchNorm = Literal["instance", "spectral", "none"]
 
+# The least side of which a `PatchDiscriminator` has a patch to score.
+LEAST_SIDE = 24
 SLOPE = 0.2
 GAIN = 2**0.5
 
@@ -111,6 +114,23 @@ class PatchDiscriminator(nn.Module):
             x = F.leaky_relu(stage(x), SLOPE)
             features.append(x)
         return self.score(x), features
+
+
+def check_crops(title: str, size: int, multiple: int) -> None:
+    """
+    Args:
+        title: what learns beside a `PatchDiscriminator`.
+        size: side of its crops.
+        multiple: what it takes multiples of.
+
+    Raises:
+        TrainingFailed: one of them cannot work at this size.
+    """
+    if size % multiple or size < LEAST_SIDE:
+        raise TrainingFailed(
+            f"{title} is trained on crops whose side is a multiple of {multiple} and at least {LEAST_SIDE}, "
+            f"not {size}; choose another size."
+        )
 
 
 class EqualConv2d(nn.Module):

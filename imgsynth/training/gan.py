@@ -11,6 +11,7 @@ from torch import Tensor
 
 from imgsynth.errors import TrainingFailed
 from imgsynth.runtime.opening import open_checkpoint
+from imgsynth.training import parallel
 from imgsynth.training.anchor import Anchor
 from imgsynth.training.augment import augment, described
 from imgsynth.training.collapse import Watch, held_back
@@ -43,7 +44,7 @@ class GANRecipe(Recipe):
                 f"A {plan.title} is trained at {sizes} pixels, not {self.size}; choose one of them."
             )
         self.width, self.batch = settings.width or plan.width(self.size), settings.batch or 32
-        self.loss = chosen_loss(self.options, plan, self.size, self.batch)
+        self.loss = chosen_loss(self.options, plan, self.size, self.batch * parallel.world_size())
         self.rates = chosen_rates(self.options, plan, self.loss)
         self.images = load(settings.data, self.size, True, settings.holdout)
         self.hyperparameters = chosen_sizes(self.options, plan, self.size, self.width)

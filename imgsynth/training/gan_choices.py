@@ -6,6 +6,7 @@ from copy import copy
 from dataclasses import replace
 
 from imgsynth.architectures.registry import Hyperparameters
+from imgsynth.architectures.stylegan2 import LR_MLP
 from imgsynth.errors import TrainingFailed
 from imgsynth.training.generators import PLANS, GeneratorPlan
 from imgsynth.training.losses import LOSSES, AdversarialLoss, Norm
@@ -16,37 +17,28 @@ SPECTRAL_HASTE = 2.0
 
 
 def chosen_plan(options: GANOptions) -> GeneratorPlan:
-    """The kind of generator, with what was asked of it.
-
-    Raises:
-        TrainingFailed: it has no styles, whose mixing was given.
-    """
+    """The kind of generator, with what was asked of it."""
     plan = PLANS[options.generator]
-    if options.mixing is None:
+    if options.mixing is None or plan.mixing is None:
         return plan
-    if plan.mixing is None:
-        raise TrainingFailed(f"A {plan.title} has no styles to mix; leave out --mixing.")
     plan = copy(plan)
     plan.mixing = options.mixing
     return plan
 
 
 def chosen_sizes(options: GANOptions, plan: GeneratorPlan, size: int, width: int) -> Hyperparameters:
-    """The generator's hyper-parameters.
-
-    Raises:
-        TrainingFailed: it has no mapping network, whose pace was given.
-    """
+    """The generator's hyper-parameters."""
     sizes = plan.hyperparameters(size, width)
-    if options.mapping_rate is None:
-        return sizes
-    if "n_mlp" not in sizes:
-        raise TrainingFailed(f"A {plan.title} has no mapping network; leave out --mapping-rate.")
-    return sizes | {"lr_mlp": options.mapping_rate}
+    # The usual pace is not named: a run that asks for it has the same network as one that says nothing.
+    return sizes if options.mapping_rate in (None, LR_MLP) else sizes | {"lr_mlp": options.mapping_rate}
 
 
 def chosen_loss(options: GANOptions, plan: GeneratorPlan, size: int, batch: int) -> AdversarialLoss:
     """The loss with what was asked of it, else with what suits the generator.
+
+    Args:
+        size: side of the pictures.
+        batch: pictures a step, of all processes together.
 
     Raises:
         TrainingFailed: this generator's discriminator cannot be trained so.
@@ -59,11 +51,14 @@ def chosen_loss(options: GANOptions, plan: GeneratorPlan, size: int, batch: int)
     norm = chosen_norm(options.spectral_norm, plan.usual_norm or loss.norm, plan.norms)
     held = loss.clip or loss.lipschitz or norm == "spectral"
     own_r1 = 0.0 if held else plan.r1(size, batch)
+    r1 = options.r1 if options.r1 is not None else loss.r1 or own_r1
     return replace(
         loss,
         norm=norm,
         critics=options.critics or loss.critics,
-        r1=options.r1 if options.r1 is not None else loss.r1 or own_r1,
+        r1=r1,
+        # A loss that has both has one γ for them, as its paper does.
+        r2=r1 if loss.r2 else 0.0,
     )
 
 

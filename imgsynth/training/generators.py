@@ -72,7 +72,12 @@ class GeneratorPlan:
         return int(sizes["latent_dim"])
 
     def r1(self, size: int, batch: int) -> float:
-        """γ of the R1 penalty unless told otherwise, where the loss has none of its own."""
+        """γ of the R1 penalty unless told otherwise, where the loss has none of its own.
+
+        Args:
+            size: side of the pictures.
+            batch: pictures a step, of all processes together.
+        """
         return 0.0
 
     def grown(self, sizes: Hyperparameters, state: StateDict) -> Hyperparameters:

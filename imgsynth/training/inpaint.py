@@ -3,7 +3,8 @@
 They are L1 where the picture is known, an adversarial term with R1, the distance of the discriminator's
 features, and a perceptual loss of a high receptive field. In place of the last, which needs another network,
 stands the L1 over a Laplacian pyramid. A small network in a short run also needs the L1 inside the hole,
-and the discriminator only at the end; `InpaintOptions` holds the weights of all.
+and the discriminator only at the end; `InpaintOptions` holds the weights of all. Where holes start harmonic,
+the network keeps what is known as it is, and the first term falls away.
 """
 
 from __future__ import annotations
@@ -14,24 +15,23 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from imgsynth.architectures.lama import HARMONIC, LAMA, LaMaGenerator, assemble
-from imgsynth.architectures.registry import Hints, Hyperparameters, StateDict, shapes_of
+from imgsynth.architectures.lama import LAMA, LaMaGenerator, assemble
 from imgsynth.errors import TrainingFailed
 from imgsynth.training import parallel
 from imgsynth.training.data import load
-from imgsynth.training.discriminators import PatchDiscriminator
+from imgsynth.training.discriminators import PatchDiscriminator, check_crops
 from imgsynth.training.fixed_norms import calibrate, fix_norms
 from imgsynth.training.holes import HOLES
 from imgsynth.training.identity import start_as_identity
-from imgsynth.training.losses import LAZY, LOSSES, zero_centred_penalty
+from imgsynth.training.inpaint_choices import chosen_sizes, hints_of
+from imgsynth.training.losses import LAZY, LOSSES, patch_score, zero_centred_penalty
 from imgsynth.training.microbatch import Terms
 from imgsynth.training.options import InpaintOptions, options_of
 from imgsynth.training.recipe import Export, Recipe, Settings, sheet_of
 from imgsynth.training.reconstruction import feature_matching, multi_scale_l1
 
-# What a fresh network has between its stages; four of the pictures' pixels become one place there, a side, so
-# that half of the channels hold all of them (see `identity.py`).
-DOWNSAMPLINGS, BLOCKS = 2, 6
+# Weight of the error around holes that start blank.
+KNOWN_L1 = 6.0
 # Crops from which fixed norms take their means and variances.
 SURVEYED = 16
 # Steps over which learning rates rise.
@@ -52,8 +52,12 @@ class InpaintRecipe(Recipe):
         check_shares(self.options)
         self.size, self.width = settings.size or 128, settings.width or 32
         self.batch = settings.batch or 4
+        self.hyperparameters = chosen_sizes(self.options.start, self.width, settings)
+        check_crops("This LaMa", self.size, LAMA.multiple(self.hyperparameters))
+        self.harmonic = bool(self.hyperparameters.get("harmonic", False))
+        usual = 0.0 if self.harmonic else KNOWN_L1
+        self.known_l1 = usual if self.options.known_l1 is None else self.options.known_l1
         self.images = load(settings.data, self.size * 3 // 2, False, settings.holdout)
-        self.hyperparameters = chosen_sizes(self.options, self.width, settings)
         self.generator = self.add("generator", self.beginning(), ema=0.999)
         self.judge = self.add("judge", PatchDiscriminator(self.width, norm="none"))
         self.adam("generator", self.generator, rate=self.options.rate, betas=(0.9, 0.99))
@@ -130,14 +134,16 @@ class InpaintRecipe(Recipe):
             predicted = self.generator(assemble(image, mask)).float()
             difference = (predicted - image).abs()
             hole = (difference * mask).sum() / (mask.sum() * 3)
-            known = (difference * (1 - mask)).sum() / ((1 - mask).sum() * 3)
+            loss, figures = o.hole_l1 * hole, {"hole L1": hole}
+            if not self.harmonic:
+                known = (difference * (1 - mask)).sum() / ((1 - mask).sum() * 3)
+                loss, figures["known L1"] = loss + self.known_l1 * known, known
             filled = predicted * mask + image * (1 - mask)
-            loss = o.hole_l1 * hole + o.known_l1 * known
             if o.multi_scale:
                 loss = loss + o.multi_scale * multi_scale_l1(filled, image)
             if judged:
                 loss = loss + self.fool(filled, image)
-        return loss, {"hole L1": hole, "known L1": known}, filled.detach()
+        return loss, figures, filled.detach()
 
     def fool(self, filled: Tensor, image: Tensor) -> Tensor:
         """The discriminator's verdict, and the distance of its features."""
@@ -165,8 +171,8 @@ class InpaintRecipe(Recipe):
         return self.update("judge", loss_of)
 
     def score(self, images: Tensor) -> Tensor:
-        """Mean scores of the patches of pictures in [-1, 1], N."""
-        return self.judge(images)[0].mean((1, 2, 3))
+        """Scores of pictures in [-1, 1], N, each as steep as that of a patch."""
+        return patch_score(self.judge(images)[0])
 
     @torch.no_grad()
     def sheet(self) -> Image.Image:
@@ -185,45 +191,24 @@ class InpaintRecipe(Recipe):
 
     def describe(self) -> dict[str, str]:
         o, sizes = self.options, self.hyperparameters
+        outside = "" if self.harmonic else f" and {self.known_l1:g} outside"
+        judged = (
+            f"; from {o.adversarial_from:.0%} of the run on, non-saturating {o.adversarial:g}, "
+            f"feature matching {o.matching:g}, R1 {o.r1:g} of a patch's score"
+        )
         return {
             "crops": f"{self.size} px, zoomed 0.8 to 1.4",
             "generator": f"width {sizes['width']}, {sizes['blocks']} FFC blocks, {sizes['global_channels']} "
-            f"of their channels global; holes start {'harmonic' if sizes.get('harmonic') else 'blank'}, "
+            f"of their channels global; holes start {'harmonic' if self.harmonic else 'blank'}, "
             f"batch norms {'as they begin' if o.norm == 'fixed' else 'of each batch'}",
             "batch": str(self.batch),
             "masks": f"{o.masks} over {o.hole_low:.0%} to {o.hole_high:.0%} of the crop",
-            "loss": f"L1 {o.hole_l1:g} in the hole and {o.known_l1:g} outside, "
-            f"multi-scale {o.multi_scale:g}; from {o.adversarial_from:.0%} of the run on, "
-            f"non-saturating {o.adversarial:g}, feature matching {o.matching:g}, R1 {o.r1:g}",
+            "loss": f"L1 {o.hole_l1:g} in the hole{outside}, multi-scale {o.multi_scale:g}"
+            + (judged if o.adversarial_from < 1 else ""),
             "optimiser": f"Adam {o.rate:g} (discriminator {o.discriminator_rate:g}), rates rising for {RISE} "
             "steps and falling over the last 60 %",
             "average": "EMA 0.999",
         }
-
-
-def chosen_sizes(options: InpaintOptions, width: int, settings: Settings) -> Hyperparameters:
-    """Those of the LaMa to start from, or of a fresh generator."""
-    if settings.init_sizes and is_lama(settings.init[0]):
-        begun = dict(settings.init_sizes[0])
-        was = HARMONIC if begun.pop("harmonic", False) else "blank"
-        return {**begun, "harmonic": True} if (options.start or was) == HARMONIC else begun
-    deepest = width * 2**DOWNSAMPLINGS
-    sizes = {"width": width, "downsamplings": DOWNSAMPLINGS, "blocks": BLOCKS}
-    start = {} if options.start == "blank" else {"harmonic": True, "output": "none"}
-    return {**sizes, "global_channels": deepest * 3 // 4, **start}
-
-
-def is_lama(weights: StateDict) -> bool:
-    """Whether they are a LaMa's of colour pictures; no other weights can be loaded into one."""
-    shapes = shapes_of(weights)
-    return LAMA.detect(shapes) and LAMA.channels(LAMA.read(shapes, {})) == (3, 3)
-
-
-def hints_of(sizes: Hyperparameters) -> Hints:
-    """What no shape tells of a LaMa."""
-    start = {"hole_start": HARMONIC} if sizes.get("harmonic") else {}
-    output = sizes.get("output", "sigmoid")
-    return start | ({} if output == "sigmoid" else {"add_out_act": output})
 
 
 def check_shares(options: InpaintOptions) -> None:

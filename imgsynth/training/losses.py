@@ -230,6 +230,14 @@ def zero_centred_penalty(critic: Critic, images: Tensor) -> Tensor:
     return squared_gradient(critic(images), images).mean()
 
 
+def patch_score(scores: Tensor) -> Tensor:
+    """Scores of patches, N×1×H×W → N, of which R1 and R2 penalise as much as of one patch's score.
+
+    Patches share few pixels, so the squared gradient of their mean is that of one, divided by their number.
+    """
+    return scores.mean((1, 2, 3)) * scores[0].numel() ** 0.5
+
+
 def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
     """How far the gradient's norm is from 1 between reals and fakes (Gulrajani et al. 2017), squared."""
     share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)

@@ -1,15 +1,20 @@
-"""What each recipe can be told beyond sizes and lengths; None leaves what suits the other choices."""
+"""What each recipe can be told beyond sizes and lengths; None leaves what suits the other choices.
+
+An option that would do nothing beside the others is refused: `NEEDS` says what each needs.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, Field
 
-from imgsynth.errors import BadRequest
+from imgsynth.errors import BadRequest, TrainingFailed
 from imgsynth.tasks.requests import Request, make_request
 from imgsynth.training.augment import POLICIES
 from imgsynth.training.holes import HOLES
+from imgsynth.training.inpaint_choices import starts_harmonic
 from imgsynth.training.losses import LOSSES
 from imgsynth.training.recipe import Settings
 
@@ -53,7 +58,8 @@ class GANOptions(Request):
     Attributes:
         generator: which network draws.
         loss: which game is played, a name in `losses.LOSSES`.
-        r1: γ of the gradient penalty at reals; 0 for none.
+        r1: γ of the gradient penalty at reals, and of that at fakes where a loss has both ("relativistic"); 0
+            for none.
         spectral_norm: on the discriminator.
         critics: steps of the discriminator for one of the generator.
         rate, discriminator_rate: learning rates.
@@ -100,7 +106,8 @@ class VAEOptions(Request):
         decoder: residual blocks, or a DCGAN's generator, which can make up textures.
         anchor: a VAE whose encoder this one begins with, where its decoder begins with a generator that was
             trained to redraw from that VAE's codes (`train gan --anchor`); none if unsaid.
-        keep_decoder: whether the encoder alone learns.
+        keep_decoder: whether the encoder alone learns, beside a decoder that has learnt. No verdict of a
+            discriminator can change what that draws; of its features the encoder hears.
         latents: values that stand for a picture.
         beta: weight of the KL divergence at the end (Higgins et al. 2017).
         free_bits: nats of each latent's KL divergence that cost nothing (Kingma et al. 2016).
@@ -149,7 +156,8 @@ class CycleGANOptions(Request):
         rate, discriminator_rate: learning rates of the two generators and of the two discriminators.
         spectral_norm: of the discriminators' layers, instead of instance norm: no faint pattern can then
             count for much (the hinge loss with it is SN-PatchGAN, Yu et al. 2019, arXiv:1806.03589).
-        r1: γ of the gradient penalty at reals, of a patch's score: faint patterns then count for little, too.
+        r1: γ of the gradient penalty at reals, of a patch's score (see `losses.patch_score`): faint patterns
+            then count for little, too.
         head_start: steps in which the discriminators learn alone, if not what suits the start.
         judged: how many pictures of each kind the discriminators see for one that the generators learn from.
         noise: deviation of what is added to a translation before it is taken back, of values in [-1, 1]; what
@@ -175,15 +183,21 @@ class CycleGANOptions(Request):
     droplets: Weight = 1.0
     augment: Policy = ""
 
+    @property
+    def has_norms(self) -> bool:
+        """Whether generators have instance norms; those of a U-Net stay."""
+        return self.generator == "unet" or self.norm == "instance"
+
 
 class InpaintOptions(Request):
     """Of `train inpaint`.
 
     Attributes:
-        hole_l1, known_l1: weights of the mean error inside and outside the hole.
+        hole_l1, known_l1: weights of the mean error inside and outside the hole. The second is 6 if unsaid,
+            and none where holes start harmonic: all outside is the photo itself there.
         multi_scale: weight of the mean error over the bands of a Laplacian pyramid.
         adversarial, matching: weights of the discriminator's verdict and of the distance of its features.
-        r1: γ of the gradient penalty at reals.
+        r1: γ of the gradient penalty at reals, of a patch's score (see `losses.patch_score`).
         adversarial_from: part of the run after which the discriminator takes part.
         masks: kinds of holes, names in `holes.HOLES`; one that is given twice is drawn twice as often.
         hole_low, hole_high: parts of the picture that a hole covers.
@@ -196,7 +210,7 @@ class InpaintOptions(Request):
     """
 
     hole_l1: Weight = 10.0
-    known_l1: Weight = 6.0
+    known_l1: Weight | None = None
     multi_scale: Weight = 10.0
     adversarial: Weight = 0.1
     matching: Weight = 2.0
@@ -211,6 +225,70 @@ class InpaintOptions(Request):
     discriminator_rate: Rate = 2e-4
 
 
+class Need(NamedTuple):
+    """What some options of a recipe cannot do without.
+
+    Attributes:
+        options: their names.
+        what: it in words, for a sentence.
+        met: whether the options and settings of a run have it.
+    """
+
+    options: tuple[str, ...]
+    what: str
+    met: Callable[[Any, Settings], Any]
+
+
+NEEDS: dict[type[Request], tuple[Need, ...]] = {
+    GANOptions: (
+        Need(("mixing", "mapping_rate"), "--generator stylegan2", lambda o, _: o.generator == "stylegan2"),
+        Need(("anchor_weight", "anchor_size"), "--anchor", lambda o, _: o.anchor),
+        Need(
+            ("spectral_norm",),
+            "another --loss than wasserstein, whose clipping would bound nothing beside it",
+            lambda o, _: not (o.loss and LOSSES[o.loss].clip),
+        ),
+    ),
+    VAEOptions: (
+        Need(
+            ("matching", "head_start", "discriminator_rate", "augment", "augment_chance"),
+            "--adversarial",
+            lambda o, _: o.adversarial,
+        ),
+        Need(
+            ("latents",), "a start without --anchor, whose codes tell their number", lambda o, _: not o.anchor
+        ),
+        Need(("keep_decoder",), "a decoder that has learnt, from --init", lambda o, s: o.anchor or s.init),
+        Need(
+            ("adversarial",),
+            "a --matching above 0 beside --keep-decoder, since no verdict changes what is kept",
+            lambda o, _: o.matching or not o.keep_decoder,
+        ),
+    ),
+    CycleGANOptions: (
+        Need(("levels",), "--generator unet", lambda o, _: o.generator == "unet"),
+        Need(("upsampling",), "--generator resnet", lambda o, _: o.generator == "resnet"),
+        Need(
+            ("norm",),
+            "--generator resnet, since a U-Net keeps its instance norms",
+            lambda o, _: o.generator == "resnet" or o.norm == "instance",
+        ),
+        Need(
+            ("fold_norms",),
+            "a ResNet without norms that starts from one with them, by --norm none and --init",
+            lambda o, s: s.init and not o.has_norms,
+        ),
+        Need(("droplets",), "--norm instance, behind which droplets hide", lambda o, _: o.has_norms),
+    ),
+    InpaintOptions: (
+        Need(
+            ("known_l1",),
+            "--start blank, since the photo around holes that start harmonic is kept as it is",
+            lambda o, s: not starts_harmonic(o.start, s),
+        ),
+    ),
+}
+
 AnyOptions = TypeVar("AnyOptions", bound=Request)
 
 
@@ -219,9 +297,24 @@ def options_of(kind: type[AnyOptions], settings: Settings) -> AnyOptions:
 
     Raises:
         BadRequest: one that this recipe does not have, or a value that it cannot use.
+        TrainingFailed: one that would do nothing.
     """
     unknown = settings.options.keys() - kind.model_fields.keys()
     if unknown:
         has = ", ".join(kind.model_fields).replace("_", "-")
         raise BadRequest(f"This recipe has no option {min(unknown).replace('_', '-')}; it has {has}.")
-    return make_request(kind, **settings.options)
+    options = make_request(kind, **settings.options)
+    check_needs(options, settings)
+    return options
+
+
+def check_needs(options: Request, settings: Settings) -> None:
+    """
+    Raises:
+        TrainingFailed: an option was given that lacks what it needs; 0, off and none ask for nothing.
+    """
+    given = {name for name in options.model_fields_set if getattr(options, name)}
+    for need in NEEDS[type(options)]:
+        for name in need.options:
+            if name in given and not need.met(options, settings):
+                raise TrainingFailed(f"--{name.replace('_', '-')} needs {need.what}; else leave it out.")

@@ -94,6 +94,7 @@ class Recipe:
 
     Attributes:
         batch: images a step, in each process.
+        hyperparameters: of the networks that are shipped.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Recipe:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.device = settings.device
+        self.hyperparameters: Hyperparameters = {}
         self.parts: dict[str, nn.Module] = {}
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
         self.averages: dict[str, Average] = {}
@@ -142,10 +144,11 @@ class Recipe:
     def rng(self, step: int) -> torch.Generator:
         """The generator of one step, the same in every process.
 
-        Also reseeds the global one, which augmentation and dropout use: that differs from process to process.
+        Also reseeds the global one, which augmentation and dropout use: that differs from process to process,
+        and from the step's own in the first one too, whose latents it would else repeat.
         """
         number = (self.settings.seed * 1_000_003 + step) % 2**32
-        torch.manual_seed((number + parallel.rank() * 0x9E3779B1) % 2**32)
+        torch.manual_seed((number + (parallel.rank() + 1) * 0x9E3779B1) % 2**32)
         return torch.Generator().manual_seed(number)
 
     def normal(self, rng: torch.Generator, *shape: int) -> Tensor:

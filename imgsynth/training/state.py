@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from imgsynth.architectures.registry import Hyperparameters
 from imgsynth.errors import TrainingFailed
 from imgsynth.training import parallel
 from imgsynth.training.recipe import Recipe
@@ -61,7 +62,15 @@ def save_state(recipe: Recipe, clock: Clock) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
-        torch.save({"recipe": recipe.name, "clock": vars(clock), "state": state}, file)
+        torch.save(
+            {
+                "recipe": recipe.name,
+                "hyperparameters": recipe.hyperparameters,
+                "clock": vars(clock),
+                "state": state,
+            },
+            file,
+        )
         file.flush()
         os.fsync(file.fileno())  # else a power cut could leave the new name with nothing behind it
     os.replace(partial, path)
@@ -79,9 +88,32 @@ def load_state(recipe: Recipe, path: Path) -> Clock:
             raise TrainingFailed(
                 f"{path.name} is the state of a {saved['recipe']} run, not of {recipe.name}."
             )
+        check_network(recipe, saved.get("hyperparameters", recipe.hyperparameters), path)
         recipe.load_state(saved["state"])
         return Clock(**saved["clock"])
     except FileNotFoundError as error:
         raise TrainingFailed(f"There is no state file {path.name} to resume from.") from error
     except NO_STATE as error:
         raise TrainingFailed(f"{path.name} is not the state of a run with these settings.") from error
+
+
+def check_network(recipe: Recipe, saved: Hyperparameters, path: Path) -> None:
+    """Weights may fit a network of other hyper-parameters, and mean nothing there.
+
+    Args:
+        saved: the hyper-parameters that a state was written with; the earliest states have none.
+
+    Raises:
+        TrainingFailed: they are not this run's.
+    """
+    ours = recipe.hyperparameters
+    others = [
+        f"{name} {saved.get(name, 'as usual')} (not {ours.get(name, 'as usual')})"
+        for name in sorted(saved.keys() | ours.keys())
+        if saved.get(name) != ours.get(name)
+    ]
+    if others:
+        raise TrainingFailed(
+            f"{path.name} is not the state of a run with these settings: its network has "
+            f"{', '.join(others)}; give the options and the --init that it began with."
+        )

@@ -9,6 +9,7 @@ from torch import nn
 from imgsynth.architectures.cyclegan_resnet import ResnetGenerator
 from imgsynth.architectures.registry import Hyperparameters
 from imgsynth.errors import TrainingFailed
+from imgsynth.training.discriminators import check_crops
 from imgsynth.training.identity_resnet import start_as_identity
 from imgsynth.training.options import CycleGANOptions
 from imgsynth.training.recipe import Settings
@@ -20,26 +21,17 @@ MOST_LEVELS = 7
 def check(settings: Settings, options: CycleGANOptions, size: int) -> None:
     """
     Raises:
-        TrainingFailed: there are not two domains, crops that generators give back at another size, or norms
-            to fold that are not there or that would stay.
+        TrainingFailed: there are not two domains, crops that cannot be judged or that generators give back at
+            another size, or weights to start from with norms where this run's have none, or the other way
+            round.
     """
     if not settings.data_b or settings.out_back is None:
         raise TrainingFailed(
             "CycleGAN learns two domains; give --data-b for the second and --out-back for B to A."
         )
-    if size % 4:
-        raise TrainingFailed(
-            f"A CycleGAN is trained on crops whose side is a multiple of 4, not {size}; choose another size."
-        )
+    check_crops("A CycleGAN", size, 4)
     if options.generator == "resnet":
         check_norms(settings.init_sizes, options)
-    if options.fold_norms and not (
-        settings.init and options.norm == "none" and options.generator == "resnet"
-    ):
-        raise TrainingFailed(
-            "Norms can be folded where a ResNet without norms starts from one with them; "
-            "give --norm none and --init."
-        )
 
 
 def check_norms(begun: Sequence[Hyperparameters], options: CycleGANOptions) -> None:

@@ -141,8 +141,8 @@ class VAERecipe(Recipe):
     def step_with_judge(
         self, x: Tensor, noise: Tensor, prior: Tensor, beta: float, step: int
     ) -> dict[str, float]:
-        """As published, the decoder alone is to fool the discriminator, with pictures of posterior and prior;
-        both halves come nearer to the original in what the discriminator sees in it."""
+        """As published, the decoder alone is to fool the discriminator, with pictures of posterior and prior,
+        unless it is kept; both halves come nearer to the original in what the discriminator sees in it."""
         drawn = torch.empty(2, *x.shape, device=self.device)
         playing = step >= self.options.head_start
 
@@ -151,8 +151,7 @@ class VAERecipe(Recipe):
             with self.autocast():
                 fake = self.decoded(torch.cat([z.detach(), prior[part]]))
                 drawn[:, part] = fake.detach().view(2, *prediction.shape)
-                fooled = GAME.generator(self.score(to_signed(fake)))
-                adversarial = fooled + self.mismatch(x[part], prediction)
+                adversarial = self.verdict(fake) + self.mismatch(x[part], prediction)
             return loss + self.options.adversarial * adversarial, {**figures, "G": adversarial}
 
         def judged(part: slice) -> Terms:
@@ -177,6 +176,12 @@ class VAERecipe(Recipe):
         """What the discriminator sees while it learns alone: 2N×3×S×S in [0, 1], and the VAE's figures."""
         (_, figures), _, z = self.terms(x, noise, beta)
         return self.decoded(torch.cat([z, prior])), figures
+
+    def verdict(self, fake: Tensor) -> Tensor:
+        """How little pictures fool the discriminator; 0 for those of a kept decoder, which cannot learn."""
+        if self.options.keep_decoder:
+            return fake.new_zeros(())
+        return GAME.generator(self.score(to_signed(fake)))
 
     def mismatch(self, x: Tensor, prediction: Tensor) -> Tensor | float:
         """How far originals and reconstructions are apart to the discriminator's features, weighted."""
@@ -205,6 +210,14 @@ class VAERecipe(Recipe):
         weights = self.averages["vae"].network.state_dict()
         return [Export(self.settings.out, self.plan.architecture, self.hyperparameters, weights, HINTS)]
 
+    def describe_judge(self) -> str:
+        o = self.options
+        if not o.adversarial:
+            return ""
+        if o.keep_decoder:
+            return f", features of a discriminator {o.adversarial * o.matching:g}"
+        return f", discriminator {o.adversarial:g}, its features {o.matching:g}"
+
     def describe(self) -> dict[str, str]:
         o = self.options
         judged = {"edges": "values and edges", "pyramid": "the bands of a Laplacian pyramid"}[
@@ -220,7 +233,7 @@ class VAERecipe(Recipe):
             "loss": f"Laplace likelihood of {judged}, KL weight {rise}{o.beta:g}, "
             f"{o.free_bits:g} free nats a latent"
             + (f", compared at {o.reconstruction_size} px" if o.reconstruction_size else "")
-            + (f", discriminator {o.adversarial:g}, its features {o.matching:g}" if o.adversarial else ""),
+            + self.describe_judge(),
             "augmentation": described(o.augment if o.adversarial else "", o.augment_chance),
             "optimiser": f"Adam {o.rate:g}"
             + (f" (discriminator {o.discriminator_rate:g})" if o.adversarial else "")
