@@ -157,3 +157,23 @@ def test_what_is_redrawn_first_meets_its_judge_later(
         moves.append({n for n, part in recipe.parts.items() if not before[n].equal(next(part.parameters()))})
     both = {"generator", "discriminator"}
     assert moves == [{"generator"}, {"generator"}, both, both]
+
+
+def test_a_resumed_run_redraws_from_the_latents_that_it_began_with(
+    tmp_path: Path, tiny_checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another survey, as that of more processes, finds other axes."""
+    for i in range(8):
+        Image.new("RGB", (32, 32), (30 * i, 255 - 30 * i, 128)).save(tmp_path / f"{i}.png")
+    options = {"anchor": str(tiny_checkpoints["conv_vae"]), "collapse_every": 0}
+    sizes: dict[str, Any] = {"size": 32, "width": 4, "batch": 4, "holdout": 0.0}
+    recipes: list[Any] = []
+    for surveyed in (64, 128):
+        monkeypatch.setattr(anchor, "SURVEYED", surveyed)
+        settings = Settings((tmp_path,), tmp_path / "a.safetensors", options=options, **sizes)
+        recipes.append(make_recipe("gan", settings))
+    begun, resumed = recipes
+    images, noise = torch.rand(4, 3, 32, 32) * 2 - 1, torch.randn(4, begun.latent)
+    assert not begun.anchor.latents(images, noise).equal(resumed.anchor.latents(images, noise))
+    resumed.load_state(begun.state())
+    assert begun.anchor.latents(images, noise).equal(resumed.anchor.latents(images, noise))

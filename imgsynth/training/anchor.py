@@ -58,6 +58,20 @@ class Anchor:
         self.scale = variances.rsqrt().clamp_max(1.0)
         self.missing = (1 - variances * self.scale.square()).clamp_min(0).sqrt()
 
+    def state(self) -> dict[str, Tensor]:
+        """How codes become latents: what a generator has learnt to redraw from.
+
+        A survey at another size, of other pictures or by other processes finds other axes, or the same ones
+        pointing the other way.
+        """
+        return {"mean": self.mean, "axes": self.axes, "scale": self.scale, "missing": self.missing}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        device = self.mean.device
+        self.mean, self.axes, self.scale, self.missing = (
+            state[name].to(device) for name in ("mean", "axes", "scale", "missing")
+        )
+
     def survey(self, images: ImageSet, size: int) -> Tensor:
         """Codes of many pictures, N×code, the same in every process, so that all turn to the same axes."""
         rng = torch.Generator().manual_seed(0)

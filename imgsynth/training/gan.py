@@ -200,12 +200,15 @@ class GANRecipe(Recipe):
 
     def extra_state(self) -> dict[str, Any]:
         figures = self.watch.figures if self.watch else {}
-        return {"beside": self.plan.beside(self.generator), "figures": figures}
+        anchor = self.anchor.state() if self.anchor else None
+        return {"beside": self.plan.beside(self.generator), "figures": figures, "anchor": anchor}
 
     def load_extra_state(self, state: dict[str, Any]) -> None:
         self.plan.load_beside(self.generator, state["beside"])
         if self.watch:
             self.watch.figures = dict(state["figures"])
+        if self.anchor and state.get("anchor"):  # the earliest states have none
+            self.anchor.load_state(state["anchor"])
 
     def describe_anchor(self) -> str:
         if not self.anchor:
