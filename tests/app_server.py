@@ -44,11 +44,12 @@ UNKNOWN_NETWORK = "example/unknown:model.safetensors"
 
 @dataclass(frozen=True)
 class AppServer:
-    """A running app: its address, the bundled weights it was given, and the file it logs to."""
+    """A running app: its address, the bundled weights it was given, the file it logs to, and its process."""
 
     url: str
     weights: Path
     log: Path
+    process: subprocess.Popen[bytes]
 
 
 def tiny_networks() -> dict[str, nn.Module]:
@@ -98,11 +99,11 @@ def environment(folder: Path, port: int) -> dict[str, str]:
     }
 
 
-def wait_until_it_answers(process: subprocess.Popen[bytes], server: AppServer) -> None:
+def wait_until_it_answers(server: AppServer) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        if process.poll() is not None:
-            pytest.fail(f"The app ended with exit code {process.returncode}:\n{tail(server.log)}")
+        if server.process.poll() is not None:
+            pytest.fail(f"The app ended with exit code {server.process.returncode}:\n{tail(server.log)}")
         try:
             urllib.request.urlopen(server.url, timeout=PATIENCE).close()
             return
@@ -133,8 +134,8 @@ def started(folder: Path, *command: str, **settings: str) -> Iterator[AppServer]
         save(network.state_dict(), folder / "weights" / f"{name}.safetensors")
     write_unknown_network(folder / "hub" / "hub")
     port = free_port()
-    server = AppServer(f"http://127.0.0.1:{port}", folder / "weights", folder / "app.log")
-    with server.log.open("wb") as log:
+    path = folder / "app.log"
+    with path.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, *(command or ["app.py"])],
             cwd=REPOSITORY,
@@ -142,8 +143,9 @@ def started(folder: Path, *command: str, **settings: str) -> Iterator[AppServer]
             stdout=log,
             stderr=subprocess.STDOUT,
         )
+        server = AppServer(f"http://127.0.0.1:{port}", folder / "weights", path, process)
         try:
-            wait_until_it_answers(process, server)
+            wait_until_it_answers(server)
             yield server
         finally:
             stop(process)

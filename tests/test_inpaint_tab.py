@@ -147,6 +147,14 @@ def test_strokes_over_a_mask_are_added_to_it(path: str) -> None:
     np.testing.assert_array_equal(hole_of(painted(layer((960, 288), stroke)), photo, shown), mask | alone)
 
 
+def test_a_mask_that_has_been_cleared_away_is_told(path: str) -> None:
+    photo = read_photo(path)
+    value, shown = placed(path, photo, speckles())
+    Path(str(shown.mask)).unlink()
+    with pytest.raises(BadMask, match="cleared away, as happens after an hour; choose the photo again"):
+        painted_hole(painted(put_there(value)), photo, shown)
+
+
 def test_inverting_twice_gives_the_same_hole(path: str) -> None:
     photo, mask = read_photo(path), speckles()
     value, shown = placed(path, photo, mask)

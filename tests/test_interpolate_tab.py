@@ -46,6 +46,7 @@ def test_a_walk_is_written_as_asked_for(walker: Walker, kind: str) -> None:
     *_, (preview, video, line, download) = render(walker, kind)
     path = Path(given(download))
     assert path.suffix == f".{kind}"
+    assert list(path.parent.iterdir()) == [path], "Gradio would not delete what it does not show"
     assert f"{FRAMES} frames" in line
     assert given(video) == (str(path) if kind in FILMS else None)
     assert (given(preview) == str(path)) is (kind in ANIMATED)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from builders import pixels, png
 from imgsynth.errors import BadImage, BadMask, BadRequest
+from imgsynth.imaging import read as reading
 from imgsynth.imaging.clips import read_clip
 from imgsynth.imaging.masks import read_mask
 from imgsynth.imaging.read import read_photo
@@ -32,7 +33,7 @@ from imgsynth.tasks.translate_video import translate_video
 from imgsynth.ui import session as sessions
 from imgsynth.ui.inpaint_tab import make_fill
 from imgsynth.ui.recipe_events import ADD_MASK, ADD_PHOTO, ADD_VIDEO
-from imgsynth.ui.remaking import SAME
+from imgsynth.ui.remaking import MADE, SAME
 from page_parts import Visitor, drawn_by, shown, value_of, values_of
 
 pytest_plugins = ["page_fixtures"]
@@ -118,6 +119,19 @@ def test_a_grid_fills_the_gallery_and_is_made_again_whole(visit: Visitor) -> Non
     assert visit.values[visit.page.sampling.parts.seeds] == "3,4,9"
     np.testing.assert_array_equal(values_of(visit.again()), values_of(grid))
     assert visit.values[visit.parts.status] == SAME
+
+
+def test_a_result_larger_than_any_photo_is_made_again(
+    visit: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, request = visit.page.session.model("tiny-gan"), SampleRequest(seeds=[3, 4])
+    grid = sessions.save(grid_of(model, request, sample(model, request)))
+    visit.drop(grid)
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "MAX_PIXELS", 32 * 32)
+        again = visit.again()
+    assert visit.values[visit.parts.status] == MADE
+    np.testing.assert_array_equal(values_of(again), values_of(grid))
 
 
 def test_a_latent_keeps_what_it_was_found_from(visit: Visitor) -> None:

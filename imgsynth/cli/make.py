@@ -68,7 +68,7 @@ def sample(
     """Draw one picture per seed."""
     from imgsynth.imaging.write import write_image
     from imgsynth.tasks.requests import SampleRequest, make_request, parse_seeds
-    from imgsynth.tasks.sample import grid_of
+    from imgsynth.tasks.sample import check_sheet, grid_of
 
     request = make_request(
         SampleRequest,
@@ -83,6 +83,8 @@ def sample(
     if grid is not None:
         check_ending(grid, PICTURES)
     model = open_model(common, checkpoint)
+    if grid is not None:
+        check_sheet(model, request)
     drawn = draw(model, request, out, keep=grid is not None)
     if grid is not None:
         sheet = grid_of(model, request, drawn)

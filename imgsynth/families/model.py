@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from imgsynth.errors import TaskNotOffered
 LEAST_MULTIPLES = 4
 # One forward pass at a time: a cancelled request may still be in the middle of its own.
 LANES: defaultdict[torch.device, threading.Lock] = defaultdict(threading.Lock)
+if hasattr(os, "register_at_fork"):  # nobody would release, in a forked process, what others held
+    os.register_at_fork(after_in_child=LANES.clear)
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 

@@ -196,14 +196,22 @@ def open_checkpoint(
 
 
 class Runtime:
-    """A device, a precision, and the models loaded there."""
+    """A device, a precision, and the models loaded there.
+
+    Attributes:
+        place: where this process puts models: the device, unless only others, forked from it, can reach that.
+    """
 
     def __init__(
         self, device: str | None = None, precision: str | None = None, pool: ModelPool | None = None
     ) -> None:
         self.device = pick_device(device)
         self.precision = pick_precision(precision, self.device)
-        self.pool = pool or ModelPool()
+        self.place, self.pool = self.device, pool or ModelPool()
+
+    def move_to(self, place: torch.device) -> None:
+        """Puts models there from now on; those that are elsewhere are left to whoever uses them."""
+        self.place, self.pool = place, ModelPool(self.pool.budget)
 
     def model(
         self, checkpoint: Checkpoint, progress: Progress | None = None, access: Access = OWNER
@@ -211,4 +219,4 @@ class Runtime:
         """The model of a checkpoint, loaded if it is not there yet."""
         stamp = checkpoint.path.stat().st_mtime_ns if checkpoint.path and checkpoint.path.is_file() else None
         key = (checkpoint.id, checkpoint.repo, checkpoint.file, checkpoint.revision, checkpoint.path, stamp)
-        return self.pool.get(key, lambda: load(checkpoint, self.device, self.precision, progress, access))
+        return self.pool.get(key, lambda: load(checkpoint, self.place, self.precision, progress, access))

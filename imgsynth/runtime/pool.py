@@ -7,6 +7,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable
 
 from imgsynth.families import Model
+from imgsynth.runtime.forks import renew_in_children
 
 DEFAULT_BUDGET = 4 * 2**30
 
@@ -21,6 +22,11 @@ class ModelPool:
     def __init__(self, budget: int = DEFAULT_BUDGET) -> None:
         self.budget = budget
         self._models: OrderedDict[Hashable, Model] = OrderedDict()
+        self.renew_locks()
+        renew_in_children(self)
+
+    def renew_locks(self) -> None:
+        """A forked process has the models that were there, and loads anew what was on its way."""
         self._lock = threading.Lock()
         self._loading: defaultdict[Hashable, threading.Lock] = defaultdict(threading.Lock)
 

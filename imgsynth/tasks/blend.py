@@ -17,10 +17,7 @@ from imgsynth.tasks.keyframes import keyframe_latents, pictures_at, space_among
 from imgsynth.tasks.paths import Latents, lerp, slerp
 from imgsynth.tasks.pictures import Picture, make_record
 from imgsynth.tasks.requests import BlendRequest
-from imgsynth.tasks.sample import latent_model
-
-# A sheet of more pixels would not fit into the memory of a small machine while it is written.
-MOST_PIXELS = 100_000_000
+from imgsynth.tasks.sample import MOST_PIXELS, latent_model
 
 
 def blend(

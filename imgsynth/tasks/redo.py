@@ -149,7 +149,7 @@ def redo_sample(model: Model, record: Record, request: dict[str, Any], inputs: I
     made = make_request(SampleRequest, **request)
     if columns is not None and (not isinstance(columns, int) or columns < 1):
         raise BadRequest("The record's number of columns is not a positive number.")
-    return grid_of(model, made, list(sample(model, made)), columns)
+    return grid_of(model, made, sample(model, made), columns)
 
 
 def redo_interpolate(model: Model, record: Record, request: dict[str, Any], inputs: Inputs) -> Result:

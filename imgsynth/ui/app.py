@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +23,7 @@ from imgsynth.ui.inpaint_tab import InpaintTab, make_inpaint_tab
 from imgsynth.ui.interpolate_tab import InterpolateTab, make_interpolate_tab
 from imgsynth.ui.keys import add_keys, sheet
 from imgsynth.ui.languages import DECLARE, Page, Say
+from imgsynth.ui.leftovers import keep_clean
 from imgsynth.ui.links import connect_copy, make_copy_button
 from imgsynth.ui.models_events import EMPTY as UNCHOSEN
 from imgsynth.ui.models_events import UNTOLD
@@ -44,6 +47,8 @@ PROMISE = "See and use GANs, VAEs and CycleGANs: sample, interpolate, translate 
 # Uploads and results are looked at every ten minutes and deleted an hour after they were made.
 DELETE_CACHE = (600, 3600)
 PORT = 7860
+# docker stop and systemd send the first, a terminal that is closed the second, which Windows does not know.
+STOPPING = ("SIGTERM", "SIGHUP")
 
 
 def spoken_note(sentence: str, say: Say) -> str:
@@ -98,7 +103,7 @@ def build(runtime: Runtime) -> Page:
         walking.draw(connect_recipe(page, recipe, arrival, targets, sampling).success)
         add_endpoints(session)
         gr.Timer(5).tick(functools.partial(state_of, runtime, page.mark), None, [top, models.memory], **CHEAP)
-    borrow_gpus(page)
+    borrow_gpus(page, runtime)
     bound_queue(page)
     return page
 
@@ -162,7 +167,7 @@ def launch(
     precision: str | None = None,
     **options: Any,
 ) -> Any:
-    """Starts the app and blocks until it is stopped.
+    """Starts the app and blocks until it is stopped, by Ctrl-C or a signal; nothing of visitors stays then.
 
     Args:
         host, port: where to listen; None reads GRADIO_SERVER_NAME and GRADIO_SERVER_PORT,
@@ -172,14 +177,38 @@ def launch(
         options: for `gradio.Blocks.launch`.
 
     Raises:
-        ImgsynthError: the device is not there, or the port is taken.
+        ImgsynthError: the device is not there, the port is taken, or the temporary folder cannot be
+            written to.
     """
+    stop_in_order()
+    try:
+        keep_clean(*DELETE_CACHE)
+    except OSError as error:
+        raise BadRequest(
+            "The temporary folder cannot be written to; make room there, or set GRADIO_TEMP_DIR to another."
+        ) from error
     page = build(Runtime(device, precision))
     place = port or int(os.environ.get("GRADIO_SERVER_PORT") or PORT)
     try:
         return start(page, host, place, mcp, options)
     except OSError as error:
         raise BadRequest(f"Port {place} is taken; stop what uses it, or choose another port.") from error
+
+
+def stop_in_order() -> None:
+    """Has signals that would kill the app interrupt it as Ctrl-C does; forked processes die of them as ever.
+
+    Those that somebody sees to stay as they are: nohup has one ignored. Python takes handlers in its main
+    thread alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (getattr(signal, name) for name in STOPPING if hasattr(signal, name)):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+            if hasattr(os, "register_at_fork"):
+                as_ever = functools.partial(signal.signal, number, signal.SIG_DFL)
+                os.register_at_fork(after_in_child=as_ever)
 
 
 def start(page: Page, host: str | None, port: int, mcp: bool, options: dict[str, Any]) -> Any:

@@ -6,13 +6,14 @@ import os
 import re
 import secrets
 import shutil
-import tempfile
 import threading
 from collections import OrderedDict
 from pathlib import Path
 
 from imgsynth.checkpoints.catalog import Checkpoint
 from imgsynth.errors import CheckpointNotFound
+from imgsynth.runtime.forks import renew_in_children
+from imgsynth.ui.leftovers import OwnFolder
 
 TOKEN = re.compile(r"upload-[0-9a-f]{32}")
 MOST_BYTES = 8 * 10**9
@@ -27,17 +28,21 @@ class Dropped:
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self.most_bytes = most_bytes
         self._files: OrderedDict[str, Checkpoint] = OrderedDict()
+        # Made before any process is forked, so that all of them share it.
+        self._folder = OwnFolder()
+        self.renew_locks()
+        renew_in_children(self)
+
+    def renew_locks(self) -> None:
         self._lock = threading.Lock()
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def add(self, path: str | Path) -> str:
         """Takes a file in, under its own name; returns the token."""
         token = f"upload-{secrets.token_hex(16)}"
         with self._lock:
-            self._folder = self._folder or tempfile.TemporaryDirectory(prefix="imgsynth-")
-            kept = Path(self._folder.name) / token / Path(path).name
+            kept = self._folder.path / token / Path(path).name
             link_or_copy(Path(path), kept)
-            self._files[token] = Checkpoint(kept.stem, kept.stem, (), "upload", kept.name, path=kept)
+            self._files[token] = dropped_as(kept)
             self._make_room()
         return token
 
@@ -51,6 +56,9 @@ class Dropped:
             if token in self._files:
                 self._files.move_to_end(token)
                 return self._files[token]
+        # A forked process knows nothing of what came later, but where it is.
+        if is_token(token) and (kept := next((self._folder.path / token).glob("*"), None)):
+            return dropped_as(kept)
         raise CheckpointNotFound("That file is no longer here: drop it again in the Models tab.")
 
     def _make_room(self) -> None:
@@ -59,6 +67,10 @@ class Dropped:
             token, checkpoint = self._files.popitem(last=False)
             del sizes[token]
             shutil.rmtree(path_of(checkpoint).parent)
+
+
+def dropped_as(kept: Path) -> Checkpoint:
+    return Checkpoint(kept.stem, kept.stem, (), "upload", kept.name, path=kept)
 
 
 def is_token(what: str) -> bool:

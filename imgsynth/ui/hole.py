@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from imgsynth.ui.session import new_folder
 
 SHOWN_SIDE = 960
 BRUSH = "#e11d48"
+GONE = "The mask under your strokes has been cleared away, as happens after an hour; choose the photo again."
 
 Size = tuple[int, int]
 
@@ -94,10 +96,16 @@ def placed(path: str, photo: Photo, mask: np.ndarray | None = None) -> tuple[dic
 
 
 def hole_of(editor: Mapping[str, Any] | None, photo: Photo, shown: Shown) -> np.ndarray:
-    """The hole as the editor shows it, at the photo's size: bool H×W, possibly empty."""
+    """The hole as the editor shows it, at the photo's size: bool H×W, possibly empty.
+
+    Raises:
+        BadMask: the mask's file is no longer there.
+    """
     size = size_of(photo)
     hole = np.zeros((photo.height, photo.width), dtype=bool)
     if shown.mask is not None:
+        if not Path(shown.mask).is_file():
+            raise BadMask(GONE)
         hole = add_to_mask(hole, read_mask(shown.mask, size))
     for layer in (editor or {}).get("layers") or ():
         if layer is not None:
@@ -109,7 +117,7 @@ def painted_hole(editor: Mapping[str, Any] | None, photo: Photo, shown: Shown) -
     """As `hole_of`.
 
     Raises:
-        BadMask: nothing is painted.
+        BadMask: nothing is painted; or as `hole_of`.
     """
     hole = hole_of(editor, photo, shown)
     if not hole.any():

@@ -20,7 +20,7 @@ from imgsynth.tasks.requests import TranslateRequest, make_request
 from imgsynth.tasks.translate import Repainting
 from imgsynth.ui.session import literal, new_folder, plain, save
 
-# Twelve bytes each, on disk for as long as the visitor stays; above it, Translate has to be pressed again.
+# Twelve bytes each, on disk for an hour; above it, Translate has to be pressed again.
 MOST_KEPT_PIXELS = 24_000_000
 
 

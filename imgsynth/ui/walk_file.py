@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,5 +35,8 @@ def write_walk(folder: Path, kind: str, frames: Sequence[Image.Image], fps: int,
         write_video(path, frames, fps, record)
         return str(path)
     numbered = folder / "frames"
-    write_video(numbered, frames, fps, record)
-    return str(write_zip(path, ((file.name, file) for file in sorted(numbered.iterdir()))))
+    try:
+        write_video(numbered, frames, fps, record)
+        return str(write_zip(path, ((file.name, file) for file in sorted(numbered.iterdir()))))
+    finally:
+        shutil.rmtree(numbered, ignore_errors=True)
