@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin, features
 
 from imgsynth.errors import BadImage
+from imgsynth.imaging.masks import read_mask
 from imgsynth.imaging.read import MAX_PIXELS, Photo, read_photo
 
 PIXELS = np.random.RandomState(3).randint(0, 256, (5, 7, 3)).astype(np.uint8)
@@ -181,6 +182,7 @@ def test_colour_keys_of_all_depths(kind: str) -> None:
     assert photo.grey16 is None
     assert [("16-bit" in note) for note in photo.notes] == ([True] if "16" in kind else [])
     assert photo.image.mode == "RGBA"
+    assert read_mask(data, None).tolist() == [[bool(value) for value in alpha]]  # what can be seen is hole
 
 
 def test_a_colour_key_of_16_bit_grey_stands_upright() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from imgsynth.errors import BadMask, BadRequest
-from imgsynth.imaging.read import Source, open_upright
+from imgsynth.imaging.read import Source, open_upright, unlike_key
 
 _ASPECT_TOLERANCE = 0.01
 _BAND_ROWS = 64
@@ -33,7 +33,7 @@ def read_mask(source: Source, size: tuple[int, int] | None) -> np.ndarray:
         BadMask: its shape differs from the photo's.
     """
     with open_upright(source) as upright:
-        mask = _holes(upright.image)
+        mask = _holes(upright.image) if upright.key is None else unlike_key(upright)
     return mask if size is None else _fitted(mask, size)
 
 

@@ -261,6 +261,11 @@ def _colour_key(image: Image.Image, stored: str) -> np.ndarray | None:
     return None if scale is None else np.array(key) * scale
 
 
+def unlike_key(upright: Upright) -> np.ndarray:
+    """Where a picture with a transparent colour has another one: bool H×W."""
+    return np.asarray(np.atleast_3d(np.asarray(upright.image) != upright.key).any(axis=2))
+
+
 def _with_alpha(pixels: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
     return pixels if alpha is None else np.dstack([pixels, alpha])
 
@@ -273,8 +278,7 @@ def _rgb_and_alpha(upright: Upright) -> tuple[np.ndarray, np.ndarray | None]:
     if image.mode in ("La", "RGBa"):  # premultiplied; converts to its plain twin only
         image = image.convert(image.mode.upper())
     if upright.key is not None:
-        visible = np.atleast_3d(np.asarray(upright.image) != upright.key).any(axis=2)
-        return np.array(image.convert("RGB")), np.where(visible, np.uint8(255), np.uint8(0))
+        return np.array(image.convert("RGB")), np.where(unlike_key(upright), np.uint8(255), np.uint8(0))
     if not image.has_transparency_data:
         return np.array(image.convert("RGB")), None
     rgba = np.array(image.convert("RGBA"))
