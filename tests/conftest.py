@@ -8,8 +8,9 @@ from typing import Any
 
 import huggingface_hub
 import pytest
+from PIL import Image
 
-from builders import BUILDERS, model_of, save
+from builders import BUILDERS, model_of, pixels, save
 from hub_server import HubServer
 from imgsynth.checkpoints import catalog
 from imgsynth.cli import main
@@ -25,6 +26,15 @@ def tiny_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
     folder = tmp_path_factory.mktemp("checkpoints")
     networks = {name: build() for name, build in BUILDERS.items()}
     return {name: save(n.state_dict(), folder / f"tiny-{name}.safetensors") for name, n in networks.items()}
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of ten small pictures, for recipes; nobody adds to it."""
+    folder = tmp_path_factory.mktemp("images")
+    for i in range(10):
+        Image.fromarray(pixels(40, 40, seed=i)).save(folder / f"image{i:02}.png")
+    return folder
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from builders import all_equal, drawn, photo
 from cli_runs import Run, assert_refused, make_photo, pixels
 from imgsynth.errors import BadImage, BadRequest, TaskNotOffered
 from imgsynth.families import LatentModel
+from imgsynth.imaging import grid as sheets
 from imgsynth.imaging.record import read_record
 from imgsynth.runtime.opening import Runtime
-from imgsynth.tasks import blend as blending
 from imgsynth.tasks.blend import blend, blend_latents
 from imgsynth.tasks.keyframes import keyframe_latents
 from imgsynth.tasks.latents import Latent
@@ -149,7 +149,7 @@ def test_models_that_cannot_blend(models: dict[str, Any]) -> None:
 def test_a_sheet_that_is_too_large_is_refused_early(
     models: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blending, "MOST_PIXELS", 12 * SIDE * SIDE - 1)
+    monkeypatch.setattr(sheets, "MOST_PIXELS", 12 * SIDE * SIDE - 1)
     done: list[int] = []
     with pytest.raises(BadRequest, match="fewer columns or rows"):
         blend(models["dcgan"], ask(), report=lambda count, _: done.append(count))

@@ -7,32 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 
-from builders import pixels
 from imgsynth.architectures.lama import assemble
 from imgsynth.errors import TrainingFailed
-from imgsynth.training.options import NEEDS, CycleGANOptions, GANOptions, InpaintOptions, VAEOptions
-from imgsynth.training.recipe import Settings
-from imgsynth.training.run import make_recipe
-
-KINDS = {"gan": GANOptions, "vae": VAEOptions, "cyclegan": CycleGANOptions, "inpaint": InpaintOptions}
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("images")
-    for i in range(10):
-        Image.fromarray(pixels(40, 40, seed=i)).save(folder / f"image{i:02}.png")
-    return folder
-
-
-def make(name: str, images: Path, init: tuple[Any, ...] = (), /, **options: Any) -> Any:
-    sizes = {"size": 32, "width": 32 if name == "vae" else 4, "batch": 2}
-    domains = {"data_b": (images,), "out_back": Path("back.safetensors")} if name == "cyclegan" else {}
-    settings = Settings((images,), Path("made.safetensors"), init=init, options=options, **domains, **sizes)
-    return make_recipe(name, settings)
-
+from imgsynth.training.options import NEEDS
+from recipe_parts import KINDS, make
 
 # What would do nothing, and what it needs.
 USELESS: list[tuple[str, dict[str, Any], str]] = [

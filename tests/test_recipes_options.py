@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from builders import pixels
 from cli_runs import Run
 from imgsynth.architectures.dcgan import DCGANGenerator
 from imgsynth.architectures.lama import LaMaGenerator
@@ -25,32 +23,13 @@ from imgsynth.training.holes import HOLES
 from imgsynth.training.losses import LOSSES, AdversarialLoss, zero_centred_penalty
 from imgsynth.training.options import (
     GENERATORS,
-    CycleGANOptions,
     GANOptions,
-    InpaintOptions,
     VAEOptions,
 )
 from imgsynth.training.recipe import Settings
 from imgsynth.training.reconstruction import RECONSTRUCTIONS
 from imgsynth.training.run import RECIPES, make_recipe
-
-KINDS = {"gan": GANOptions, "vae": VAEOptions, "cyclegan": CycleGANOptions, "inpaint": InpaintOptions}
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("images")
-    for i in range(10):
-        Image.fromarray(pixels(40, 40, seed=i)).save(folder / f"image{i:02}.png")
-    return folder
-
-
-def make(name: str, images: Path, **options: Any) -> Any:
-    sizes = {"size": 32, "width": 32 if name == "vae" else 4, "batch": 2}
-    domains = {"data_b": (images,), "out_back": Path("back.safetensors")} if name == "cyclegan" else {}
-    return make_recipe(
-        name, Settings((images,), Path("made.safetensors"), **domains, **sizes, options=options)
-    )
+from recipe_parts import KINDS, make
 
 
 @pytest.mark.parametrize("loss", sorted(LOSSES))

@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 import imgsynth
-from builders import pixels
 from imgsynth.architectures.cyclegan_resnet import CYCLEGAN_RESNET, ResnetGenerator
 from imgsynth.architectures.lama import LaMaGenerator, assemble
 from imgsynth.errors import BadRequest, TrainingFailed
@@ -263,14 +261,6 @@ def test_weights_of_other_norms_are_refused(
 
 
 # A head start
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("images")
-    for i in range(10):
-        Image.fromarray(pixels(40, 40, seed=i)).save(folder / f"image{i:02}.png")
-    return folder
 
 
 @pytest.mark.parametrize("starts_from_weights", [True, False])

@@ -29,9 +29,9 @@ from builders import (
 )
 from imgsynth.errors import BadMask, BadRequest, TaskNotOffered
 from imgsynth.families import LatentModel, Model, Translator
+from imgsynth.imaging import grid as sheets
 from imgsynth.imaging.masks import feather_weights, grow_mask, mask_sha256
 from imgsynth.imaging.read import read_photo
-from imgsynth.tasks import sample as sampling
 from imgsynth.tasks.inpaint import inpaint
 from imgsynth.tasks.interpolate import interpolate
 from imgsynth.tasks.requests import (
@@ -137,9 +137,9 @@ def test_a_grid_too_large_is_refused_before_it_is_drawn(
     models: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, request = models["dcgan"], SampleRequest(seeds=[1, 2, 3])
-    monkeypatch.setattr(sampling, "MOST_PIXELS", 3 * 32**2)
+    monkeypatch.setattr(sheets, "MOST_PIXELS", 3 * 32**2)
     assert grid_of(model, request, sample(model, request)).image.size == (66, 66)
-    monkeypatch.setattr(sampling, "MOST_PIXELS", 3 * 32**2 - 1)
+    monkeypatch.setattr(sheets, "MOST_PIXELS", 3 * 32**2 - 1)
     undrawn = sample(model, request)
     with pytest.raises(BadRequest, match="ask for fewer pictures"):
         grid_of(model, request, undrawn)

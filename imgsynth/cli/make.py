@@ -68,7 +68,7 @@ def sample(
     """Draw one picture per seed."""
     from imgsynth.imaging.write import write_image
     from imgsynth.tasks.requests import SampleRequest, make_request, parse_seeds
-    from imgsynth.tasks.sample import check_sheet, grid_of
+    from imgsynth.tasks.sample import check_grid, grid_of
 
     request = make_request(
         SampleRequest,
@@ -84,7 +84,7 @@ def sample(
         check_ending(grid, PICTURES)
     model = open_model(common, checkpoint)
     if grid is not None:
-        check_sheet(model, request)
+        check_grid(model, request)
     drawn = draw(model, request, out, keep=grid is not None)
     if grid is not None:
         sheet = grid_of(model, request, drawn)

@@ -9,6 +9,9 @@ from PIL import Image
 
 from imgsynth.errors import BadRequest
 
+# A sheet of more pixels would not fit into the memory of a small machine while it is written.
+MOST_PIXELS = 100_000_000
+
 
 def make_grid(images: Sequence[Image.Image], columns: int | None = None, gap: int = 2) -> Image.Image:
     """Pictures of one size side by side, row by row, on white.
@@ -31,6 +34,23 @@ def make_grid(images: Sequence[Image.Image], columns: int | None = None, gap: in
         row, column = divmod(index, columns)
         sheet.paste(image.convert(mode), (column * (width + gap), row * (height + gap)))
     return sheet
+
+
+def check_sheet(count: int, size: tuple[int, int], parts: str) -> None:
+    """
+    Args:
+        count, size: of the pictures on a sheet.
+        parts: what fewer can be asked for.
+
+    Raises:
+        BadRequest: the sheet would be too large.
+    """
+    pixels = count * size[0] * size[1]
+    if pixels > MOST_PIXELS:
+        raise BadRequest(
+            f"This sheet would have {pixels / 1e6:.0f} million pixels and may have "
+            f"{MOST_PIXELS / 1e6:.0f}; ask for fewer {parts}."
+        )
 
 
 def _check(images: Sequence[Image.Image], columns: int, gap: int) -> None:

@@ -78,6 +78,11 @@ def read_record(path: str | Path | bytes) -> Record:
     return parse_record(text)
 
 
+def frame_record(record: Record, index: int) -> Record:
+    """The record of one frame, counted from 0, of what a record makes."""
+    return {**record, "request": {**record.get("request", {}), "frame": index}}
+
+
 def parse_record(text: bytes) -> Record:
     """JSON from a stranger → a record.
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from imgsynth.errors import BadImage, BadRequest
 from imgsynth.imaging._files import disk_errors, part_beside, spoken_name, write_whole
-from imgsynth.imaging.record import RECORD_FILE, Record, dump_record, exif_with_record
+from imgsynth.imaging.record import RECORD_FILE, Record, dump_record, exif_with_record, frame_record
 from imgsynth.imaging.write import Job, encode_all, on_white
 
 MAX_FPS = 240
@@ -315,8 +315,7 @@ def _write_folder(path: Path, frames: Iterator[Image.Image], pace: Pace, record:
 
 def _numbered(folder: Path, frames: Iterator[Image.Image], record: Record) -> Iterator[Job]:
     for index, frame in enumerate(frames):
-        request = {**record.get("request", {}), "frame": index}
-        yield folder / f"frame{index:05d}.png", frame, {**record, "request": request}, None
+        yield folder / f"frame{index:05d}.png", frame, frame_record(record, index), None
 
 
 def _put_in_place(part: Path, path: Path) -> None:

@@ -8,16 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imgsynth.errors import BadRequest
 from imgsynth.families import LatentModel, Model
 from imgsynth.families.tiling import Progress
-from imgsynth.imaging.grid import make_grid
+from imgsynth.imaging.grid import check_sheet, make_grid
 from imgsynth.imaging.read import Photo
 from imgsynth.tasks.keyframes import keyframe_latents, pictures_at, space_among
 from imgsynth.tasks.paths import Latents, lerp, slerp
 from imgsynth.tasks.pictures import Picture, make_record
 from imgsynth.tasks.requests import BlendRequest
-from imgsynth.tasks.sample import MOST_PIXELS, latent_model
+from imgsynth.tasks.sample import latent_model
 
 
 def blend(
@@ -38,20 +37,11 @@ def blend(
     latents, images = blend_latents(drawer, request, photos), []
     for chunk in latents.split(drawer.batch):
         images += pictures_at(drawer, request, chunk)
-        check_size(len(latents), images[0].size)
+        check_sheet(len(latents), images[0].size, "columns or rows")
         if report is not None:
             report(len(images), len(latents))
     record = make_record(model, "blend", request.model_dump(), photos)
     return Picture(make_grid(images, request.columns), record, "blend")
-
-
-def check_size(count: int, size: tuple[int, int]) -> None:
-    pixels = count * size[0] * size[1]
-    if pixels > MOST_PIXELS:
-        raise BadRequest(
-            f"This sheet would have {pixels / 1e6:.0f} million pixels and may have "
-            f"{MOST_PIXELS / 1e6:.0f}; ask for fewer columns or rows."
-        )
 
 
 def blend_latents(model: LatentModel, request: BlendRequest, photos: Sequence[Photo]) -> Tensor:

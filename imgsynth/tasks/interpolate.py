@@ -13,7 +13,7 @@ from torch import Tensor
 from imgsynth.errors import BadRequest
 from imgsynth.families import LatentModel, Model
 from imgsynth.imaging.read import Photo
-from imgsynth.imaging.record import Record
+from imgsynth.imaging.record import Record, frame_record
 from imgsynth.tasks.keyframes import keyframe_latents, pictures_at, space_among
 from imgsynth.tasks.paths import eased, latent_at, positions
 from imgsynth.tasks.pictures import Picture, make_record
@@ -54,8 +54,7 @@ def frame(model: Model, request: InterpolateRequest, index: int, photos: Sequenc
 
 def still(model: Model, request: InterpolateRequest, index: int, photos: Sequence[Photo] = ()) -> Picture:
     """As `frame`, with a record that makes this frame again."""
-    record = walk_record(model, request, photos)
-    record["request"]["frame"] = index
+    record = frame_record(walk_record(model, request, photos), index)
     return Picture(frame(model, request, index, photos), record, f"frame{index:05d}")
 
 

@@ -153,11 +153,9 @@ def redo_sample(model: Model, record: Record, request: dict[str, Any], inputs: I
 
 
 def redo_interpolate(model: Model, record: Record, request: dict[str, Any], inputs: Inputs) -> Result:
-    index, kept = request.pop("frame", None), request.pop("kept", None)
+    index, kept = pop_frame(request), request.pop("kept", None)
     made = make_request(InterpolateRequest, **request)
     if index is not None:
-        if not isinstance(index, int):
-            raise BadRequest("The record's frame is not a number.")
         return still(model, made, index, inputs.photos)
     remade = walk_record(model, made, inputs.photos)
     if kept is not None:
@@ -207,14 +205,24 @@ def redo_video(model: Model, record: Record, clip: Clip) -> Film | Picture:
         raise NoRecord("The record in this file is not of a video that was translated.")
     check_photos(record, [clip])
     values = {"tiles": IN_ONE_PIECE, **record["request"]}
-    index = values.pop("frame", None)
+    index = pop_frame(values)
     del values["video"]
     request = make_request(TranslateRequest, **values)
     if index is None:
         return translate_video(model, request, clip)
-    if not isinstance(index, int):
-        raise BadRequest("The record's frame is not a number.")
     return translate_frame(model, request, clip, index)
+
+
+def pop_frame(request: dict[str, Any]) -> int | None:
+    """Takes out which frame a record is of (see `frame_record`); None if it is of all.
+
+    Raises:
+        BadRequest: it is no number.
+    """
+    index = request.pop("frame", None)
+    if index is not None and not isinstance(index, int):
+        raise BadRequest("The record's frame is not a number.")
+    return index
 
 
 def redo_difference(model: Model, request: dict[str, Any], inputs: Inputs) -> Picture:

@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 
-from imgsynth.errors import BadRequest
 from imgsynth.families import LatentModel, Model, require_task
 from imgsynth.families.latent import Space
-from imgsynth.imaging.grid import make_grid
+from imgsynth.imaging.grid import check_sheet, make_grid
 from imgsynth.imaging.read import Photo
 from imgsynth.runtime.device import memory_guard
 from imgsynth.tasks.directions import directions_of, moved
@@ -19,9 +18,6 @@ from imgsynth.tasks.latents import Latent, read_latent, space_of
 from imgsynth.tasks.pictures import Picture, make_record, to_images
 from imgsynth.tasks.requests import SampleRequest
 from imgsynth.tasks.variations import varied
-
-# A sheet of more pixels would not fit into the memory of a small machine while it is written.
-MOST_PIXELS = 100_000_000
 
 
 def latent_model(model: Model, task: str) -> LatentModel:
@@ -146,17 +142,13 @@ def shared(model: Model, request: SampleRequest) -> dict[str, Any]:
     return {"psi": request.psi, **label, **noise, **edits} | ({"direction_sha256": sums} if sums else {})
 
 
-def check_sheet(model: Model, request: SampleRequest) -> None:
+def check_grid(model: Model, request: SampleRequest) -> None:
     """
     Raises:
         BadRequest: the sheet of all pictures of a request would be too large.
     """
-    pixels = len(singles(request)) * (model.image_size or 0) ** 2
-    if pixels > MOST_PIXELS:
-        raise BadRequest(
-            f"This sheet would have {pixels / 1e6:.0f} million pixels and may have "
-            f"{MOST_PIXELS / 1e6:.0f}; ask for fewer pictures."
-        )
+    side = model.image_size or 0
+    check_sheet(len(singles(request)), (side, side), "pictures")
 
 
 def grid_of(
@@ -172,9 +164,9 @@ def grid_of(
         pictures: of the request; they are taken only once it is known that the sheet will not be too large.
 
     Raises:
-        BadRequest: as `check_sheet`.
+        BadRequest: as `check_grid`.
     """
-    check_sheet(model, request)
+    check_grid(model, request)
     image = make_grid([p.image for p in pictures], columns)
     start = {"seeds": list(request.seeds)} if request.latent is None else start_of(request)
     values = {**start, **shared(model, request)} | ({} if columns is None else {"columns": columns})

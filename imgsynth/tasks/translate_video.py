@@ -11,7 +11,7 @@ from PIL import Image
 from imgsynth.errors import BadRequest
 from imgsynth.families import Model
 from imgsynth.imaging.clips import Clip
-from imgsynth.imaging.record import Record
+from imgsynth.imaging.record import Record, frame_record
 from imgsynth.imaging.video import Pace
 from imgsynth.tasks.pictures import Picture, make_record
 from imgsynth.tasks.requests import TranslateRequest
@@ -65,9 +65,7 @@ def translate_frame(model: Model, request: TranslateRequest, clip: Clip, index: 
     settled, record = settle(model, request, clip)
     photo = next(islice(clip.frames(), index, None))
     image = translate(model, settled, photo).image
-    return Picture(
-        image, {**record, "request": {**record["request"], "frame": index}}, f"{clip.name}-{index:05d}"
-    )
+    return Picture(image, frame_record(record, index), f"{clip.name}-{index:05d}")
 
 
 def settle(model: Model, request: TranslateRequest, clip: Clip) -> tuple[TranslateRequest, Record]:
