@@ -20,6 +20,12 @@ USELESS: list[tuple[str, dict[str, Any], str]] = [
     ("gan", {"anchor_weight": 30.0}, "--anchor-weight needs --anchor"),
     ("gan", {"anchor_size": 16}, "--anchor-size needs --anchor"),
     ("gan", {"spectral_norm": True, "loss": "wasserstein"}, "--spectral-norm needs another --loss"),
+    ("gan", {"discriminator": "plain"}, "--discriminator needs --generator stylegan2"),
+    (
+        "gan",
+        {"generator": "stylegan2", "discriminator": "residual", "spectral_norm": True},
+        "--spectral-norm needs --discriminator plain",
+    ),
     ("vae", {"matching": 1.0}, "--matching needs --adversarial"),
     ("vae", {"head_start": 9, "adversarial": 0.0}, "--head-start needs --adversarial"),
     ("vae", {"discriminator_rate": 1e-3}, "--discriminator-rate needs --adversarial"),

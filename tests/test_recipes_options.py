@@ -18,6 +18,7 @@ from imgsynth.cli.train_options import RECIPE_OPTIONS
 from imgsynth.errors import BadRequest, ImgsynthError, TrainingFailed
 from imgsynth.training import parallel
 from imgsynth.training.augment import POLICIES
+from imgsynth.training.discriminators import DCGANDiscriminator, ResidualDiscriminator
 from imgsynth.training.generators import PLANS
 from imgsynth.training.holes import HOLES
 from imgsynth.training.losses import LOSSES, AdversarialLoss, zero_centred_penalty
@@ -84,6 +85,24 @@ def test_what_is_asked_for_counts(images: Path) -> None:
     plain = make("gan", images, generator="stylegan2", spectral_norm=True)
     assert plain.loss.r1 == 0
     assert plain.rates == {"generator": pytest.approx(2e-3), "discriminator": pytest.approx(4e-4)}
+
+
+def test_a_style_generator_meets_the_discriminator_that_was_asked_for(images: Path) -> None:
+    asked: dict[str, dict[str, Any]] = {
+        "residual, no norm": {},
+        "plain, spectral norm": {"spectral_norm": True},
+        "plain, no norm": {"discriminator": "plain"},
+        "residual, no norm, 2": {"discriminator": "residual", "critics": 2},
+    }
+    for words, options in asked.items():
+        recipe = make("gan", images, generator="stylegan2", **options)
+        kind = DCGANDiscriminator if words.startswith("plain") else ResidualDiscriminator
+        assert isinstance(recipe.parts["discriminator"], kind)
+        assert recipe.describe()["discriminator"].startswith(words)
+    plain = make("gan", images, generator="stylegan2", discriminator="plain")
+    assert plain.loss.r1 == pytest.approx(0.0002 * 32**2 / 2)
+    assert plain.rates == {"generator": pytest.approx(2e-3), "discriminator": pytest.approx(2e-4)}
+    assert make("gan", images).describe()["discriminator"].startswith("spectral norm")
 
 
 def test_the_penalty_of_a_style_generator_knows_the_batch_of_all_processes(
@@ -335,6 +354,11 @@ def test_lists_of_choices_are_those_that_there_are() -> None:
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "gan",
+        {"generator": "stylegan2", "discriminator": "patch"},
+        "discriminator should be 'residual' or 'plain', not 'patch'",
+    ),
     ("gan", {"loss": "hingy"}, "no loss 'hingy'; choose one of minimax, "),
     ("gan", {"generator": "biggan"}, "no generator 'biggan'"),
     ("gan", {"generator": "unet"}, "no generator 'unet'"),

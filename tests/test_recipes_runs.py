@@ -32,6 +32,10 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
             "options": {"generator": "stylegan2", "loss": "hinge", "spectral_norm": True},
         },
     ),
+    "stylegan2-plain": (
+        "gan",
+        {"width": 2, "batch": 4, "options": {"generator": "stylegan2", "discriminator": "plain"}},
+    ),
     "lightweight": ("gan", {"width": 4, "batch": 4, "options": {"generator": "lightweight"}}),
     "vae": ("vae", {"width": 32, "batch": 2}),
     "vae-gan": (
@@ -70,6 +74,7 @@ ARCHITECTURES = {
     **{
         "lightweight": "lightweight_gan",
         "stylegan2-spectral": "stylegan2",
+        "stylegan2-plain": "stylegan2",
         "resnet-plain": "cyclegan_resnet",
     },
 }

@@ -25,6 +25,7 @@ RECIPE_OPTIONS = {
         "gan: of R2 too, with --loss relativistic.",
     ),
     "spectral_norm": ("on|off", "gan, cyclegan: spectral norm on the discriminator."),
+    "discriminator": ("NAME", "gan: residual or plain, of a StyleGAN2."),
     "critics": ("N", "gan: steps of the discriminator for one of the generator."),
     "rate": ("R", "gan, vae, cyclegan, inpaint: learning rate of the generator, or of the VAE."),
     "discriminator_rate": ("R", "gan, vae, cyclegan, inpaint: learning rate of the discriminator."),

@@ -224,6 +224,7 @@ class GANRecipe(Recipe):
         loss, (rate, judge_rate) = self.loss, self.rates.values()
         penalties = {"clipping": loss.clip, "gradient penalty": loss.lipschitz, "R1": loss.r1, "R2": loss.r2}
         extras = [f"{name} {value:.3g}" for name, value in penalties.items() if value]
+        judge = f"{self.plan.judge}, " if self.plan.judge else ""
         norm = "no norm" if loss.norm == "none" else f"{loss.norm} norm"
         return {
             "size": f"{self.size} px",
@@ -232,7 +233,7 @@ class GANRecipe(Recipe):
             "loss": ", ".join([loss.title, *extras]),
             "anchor": self.describe_anchor(),
             **self.describe_mixing(),
-            "discriminator": f"{norm}, {loss.critics} step(s) for one of the generator",
+            "discriminator": f"{judge}{norm}, {loss.critics} step(s) for one of the generator",
             "augmentation": described(self.options.augment, self.options.augment_chance),
             "optimiser": f"{loss.optimiser} {rate:g} (discriminator {judge_rate:g}), "
             + (f"betas {loss.betas[0]:g} and {loss.betas[1]:g}, " if loss.optimiser == "Adam" else "")

@@ -18,11 +18,12 @@ SPECTRAL_HASTE = 2.0
 
 def chosen_plan(options: GANOptions) -> GeneratorPlan:
     """The kind of generator, with what was asked of it."""
-    plan = PLANS[options.generator]
-    if options.mixing is None or plan.mixing is None:
-        return plan
-    plan = copy(plan)
-    plan.mixing = options.mixing
+    plan = copy(PLANS[options.generator])
+    if plan.mixing is not None and options.mixing is not None:
+        plan.mixing = options.mixing
+    if plan.judge is not None:
+        # Spectral norm is only for the plain one: weights of the other are scaled as they are used.
+        plan.judge = options.discriminator or ("plain" if options.spectral_norm else plan.judge)
     return plan
 
 
@@ -74,5 +75,5 @@ def chosen_rates(options: GANOptions, plan: GeneratorPlan, loss: AdversarialLoss
     """Learning rates of both networks, by the names of their optimisers."""
     rate = options.rate or loss.rate * plan.pace
     haste = SPECTRAL_HASTE if loss.norm == "spectral" else 1.0
-    judge_rate = rate * haste * plan.judge_pace(loss.norm) / plan.pace
+    judge_rate = rate * haste * plan.judge_pace() / plan.pace
     return {"generator": rate, "discriminator": options.discriminator_rate or judge_rate}

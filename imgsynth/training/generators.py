@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from imgsynth.architectures.stylegan2 import LR_MLP, STYLEGAN2, MappingLayer, St
 from imgsynth.training.discriminators import DCGANDiscriminator, ResidualDiscriminator
 from imgsynth.training.lightweight import LightweightDiscriminator
 from imgsynth.training.losses import Norm
+
+Judge = Literal["residual", "plain"]
 
 W_MEAN_DECAY = 0.995
 GENTLE = 0.3
@@ -36,6 +38,7 @@ class GeneratorPlan:
         pace: factor of every loss's learning rate for the generator.
         memory_format: of both networks.
         mixing: how often a picture that is judged has the styles of two latents; None where there are none.
+        judge: which of its discriminators it meets; None where there is one.
     """
 
     architecture: Architecture
@@ -48,6 +51,7 @@ class GeneratorPlan:
     pace = 1.0
     memory_format = torch.channels_last
     mixing: float | None = None
+    judge: Judge | None = None
 
     def width(self, size: int) -> int:
         """The usual base width at a size."""
@@ -63,7 +67,7 @@ class GeneratorPlan:
     def discriminator(self, size: int, width: int, norm: Norm, compares: bool) -> nn.Module:
         raise NotImplementedError
 
-    def judge_pace(self, norm: Norm) -> float:
+    def judge_pace(self) -> float:
         """Factor of every loss's learning rate for the discriminator."""
         return 1.0
 
@@ -159,6 +163,7 @@ class StyleGAN2Plan(GeneratorPlan):
     # Its filters have five axes, which channels last does not know.
     memory_format = torch.contiguous_format
     mixing = 0.9
+    judge: Judge | None = "residual"
 
     def width(self, size: int) -> int:
         return 16 if size > 64 else 32
@@ -171,14 +176,14 @@ class StyleGAN2Plan(GeneratorPlan):
         return StyleGAN2Generator(**sizes)
 
     def discriminator(self, size: int, width: int, norm: Norm, compares: bool) -> nn.Module:
-        """With spectral norm, the plain one of a DCGAN: it never works at the full size, which is most of the
-        published one's time on a CPU."""
-        if norm == "spectral":
-            return DCGANDiscriminator(plain_widths(size, width), compares=compares)
+        """The plain one is that of a DCGAN: it never works at the full size, which is most of the published
+        one's time on a CPU."""
+        if self.judge == "plain":
+            return DCGANDiscriminator(plain_widths(size, width), norm=norm, compares=compares)
         return ResidualDiscriminator(style_widths(size, width)[::-1], compares=compares)
 
-    def judge_pace(self, norm: Norm) -> float:
-        return 1.0 if norm == "spectral" else self.pace
+    def judge_pace(self) -> float:
+        return 1.0 if self.judge == "plain" else self.pace
 
     def latent(self, sizes: Hyperparameters) -> int:
         return int(sizes["style_dim"])

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 from imgsynth.errors import BadRequest, TrainingFailed
 from imgsynth.tasks.requests import Request, make_request
 from imgsynth.training.augment import POLICIES
+from imgsynth.training.generators import Judge
 from imgsynth.training.holes import HOLES
 from imgsynth.training.inpaint_choices import starts_harmonic
 from imgsynth.training.losses import LOSSES
@@ -61,6 +62,8 @@ class GANOptions(Request):
         r1: γ of the gradient penalty at reals, and of that at fakes where a loss has both ("relativistic"); 0
             for none.
         spectral_norm: on the discriminator.
+        discriminator: of a StyleGAN2, its own residual one, or the plain one of a DCGAN, which takes half as
+            long and is the one for spectral norm; residual if unsaid and without spectral norm.
         critics: steps of the discriminator for one of the generator.
         rate, discriminator_rate: learning rates.
         augment: changes that reals and fakes go through, names in `augment.POLICIES`.
@@ -85,6 +88,7 @@ class GANOptions(Request):
     loss: Annotated[str, one_of("loss", tuple(LOSSES))] | None = None
     r1: Weight | None = None
     spectral_norm: bool | None = None
+    discriminator: Judge | None = None
     critics: int | None = Field(default=None, ge=1, le=100)
     rate: Rate | None = None
     discriminator_rate: Rate | None = None
@@ -241,7 +245,12 @@ class Need(NamedTuple):
 
 NEEDS: dict[type[Request], tuple[Need, ...]] = {
     GANOptions: (
-        Need(("mixing", "mapping_rate"), "--generator stylegan2", lambda o, _: o.generator == "stylegan2"),
+        Need(
+            ("mixing", "mapping_rate", "discriminator"),
+            "--generator stylegan2",
+            lambda o, _: o.generator == "stylegan2",
+        ),
+        Need(("spectral_norm",), "--discriminator plain", lambda o, _: o.discriminator != "residual"),
         Need(("anchor_weight", "anchor_size"), "--anchor", lambda o, _: o.anchor),
         Need(
             ("spectral_norm",),
