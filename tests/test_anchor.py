@@ -25,7 +25,7 @@ def pictures() -> ImageSet:
 
 
 def latents_of(pictures: ImageSet, latent: int, count: int = 512) -> Tensor:
-    hold = Anchor(model_of(tiny_vae()), pictures, 32, latent)
+    hold = Anchor(model_of(tiny_vae()), lambda _: pictures, latent)
     generator = torch.Generator().manual_seed(1)
     shown = pictures.batch(generator, count, 32)
     return hold.latents(shown, torch.randn(count, latent, generator=generator))
@@ -44,7 +44,7 @@ def test_what_differs_little_is_made_up_by_noise(pictures: ImageSet) -> None:
     network: Any = tiny_vae()
     with torch.no_grad():
         network.fc_mu.weight[:3] *= 0.01  # axes that tell next to nothing
-    hold = Anchor(model_of(network), pictures, 32, 8)
+    hold = Anchor(model_of(network), lambda _: pictures, 8)
     assert (hold.missing[:3] > 0.9).all() and (hold.missing[3:] == 0).all()
     shown = pictures.batch(torch.Generator().manual_seed(2), 4, 32)
     quiet, loud = hold.latents(shown, torch.zeros(4, 8)), hold.latents(shown, torch.ones(4, 8))
@@ -57,9 +57,9 @@ def test_what_differs_little_is_made_up_by_noise(pictures: ImageSet) -> None:
 
 def test_only_a_vae_that_fits_can_be_an_anchor(pictures: ImageSet) -> None:
     with pytest.raises(TrainingFailed, match="Only a VAE"):
-        Anchor(model_of(tiny_dcgan()), pictures, 32, 64)
+        Anchor(model_of(tiny_dcgan()), lambda _: pictures, 64)
     with pytest.raises(TrainingFailed, match="have 5 values, but z only 4"):
-        Anchor(model_of(tiny_vae()), pictures, 32, 4)
+        Anchor(model_of(tiny_vae()), lambda _: pictures, 4)
 
 
 @pytest.mark.parametrize("generator", ["dcgan", "stylegan2", "lightweight"])
@@ -104,7 +104,7 @@ def test_every_process_turns_to_the_same_axes(pictures: ImageSet, monkeypatch: p
 
     def anchor_of(rank: int) -> Anchor:
         monkeypatch.setattr(parallel, "rank", lambda: rank)
-        return Anchor(model_of(tiny_vae()), pictures, 32, 8)
+        return Anchor(model_of(tiny_vae()), lambda _: pictures, 8)
 
     def meet(own: Tensor) -> list[Tensor]:
         """Both processes' codes, once both have come."""
@@ -177,3 +177,21 @@ def test_a_resumed_run_redraws_from_the_latents_that_it_began_with(
     assert not begun.anchor.latents(images, noise).equal(resumed.anchor.latents(images, noise))
     resumed.load_state(begun.state())
     assert begun.anchor.latents(images, noise).equal(resumed.anchor.latents(images, noise))
+
+
+def test_a_grown_generator_finds_the_axes_that_it_knows(
+    tmp_path: Path, tiny_checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures are surveyed at the VAE's size, whatever that of training."""
+    monkeypatch.setattr(anchor, "SURVEYED", 64)
+    for i in range(8):
+        Image.fromarray(pixels(96, 96, seed=i)).save(tmp_path / f"{i}.png")
+    options = {"generator": "stylegan2", "anchor": str(tiny_checkpoints["conv_vae"]), "collapse_every": 0}
+    axes = []
+    for size in (32, 64):
+        sizes: dict[str, Any] = {"size": size, "width": 4, "batch": 2, "holdout": 0.0}
+        settings = Settings((tmp_path,), tmp_path / "a.safetensors", options=options, **sizes)
+        recipe: Any = make_recipe("gan", settings)
+        assert len(recipe.images.batch(recipe.rng(0), 2, size)[0][0]) == size
+        axes.append(recipe.anchor.axes)
+    assert torch.equal(*axes)

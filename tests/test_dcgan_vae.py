@@ -77,7 +77,7 @@ def generator(**changes: Any) -> Any:
 def test_together_they_redraw_as_the_generator_learnt_to() -> None:
     pictures = ImageSet([torch.from_numpy(pixels(32, 32, seed=i)).permute(2, 0, 1) for i in range(64)])
     model, decoder = model_of(tiny_vae()), generator()
-    hold = Anchor(model, pictures, 32, 5)
+    hold = Anchor(model, lambda _: pictures, 5)
     sizes = joined_sizes(decoder.state_dict(), model)
     vae = DCGANVAE(**sizes)
     join(vae, decoder.state_dict(), hold)

@@ -7,6 +7,7 @@ already says which latent each picture belongs to, so that one more term in the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -32,21 +33,22 @@ class Anchor:
 
     Args:
         model: what encodes; pictures are scaled to its size.
-        images, size: the training pictures.
+        images_at: the training pictures at a side. They are surveyed at the model's own, whatever that of
+            training, so that weights which grow to a larger one find the axes that they know.
         latent: length of the generator's z, at least that of a code; what is left of it is noise.
 
     Raises:
         TrainingFailed: the model cannot encode, or its codes are longer than z.
     """
 
-    def __init__(self, model: Model, images: ImageSet, size: int, latent: int) -> None:
+    def __init__(self, model: Model, images_at: Callable[[int], ImageSet], latent: int) -> None:
         if not isinstance(model, Autoencoder) or model.image_size is None:
             raise TrainingFailed(
                 "Only a VAE of one picture size can be an --anchor; choose another checkpoint."
             )
         self.model, self.latent, self.side = model, latent, model.image_size
         self.network: Any = model.network.eval().requires_grad_(False)
-        codes = self.survey(images, size)
+        codes = self.survey(images_at(self.side))
         if codes.shape[1] > latent:
             raise TrainingFailed(
                 f"Codes of the --anchor have {codes.shape[1]} values, but z only {latent}; "
@@ -61,7 +63,7 @@ class Anchor:
     def state(self) -> dict[str, Tensor]:
         """How codes become latents: what a generator has learnt to redraw from.
 
-        A survey at another size, of other pictures or by other processes finds other axes, or the same ones
+        A survey of other pictures or by other processes finds other axes, or the same ones
         pointing the other way.
         """
         return {"mean": self.mean, "axes": self.axes, "scale": self.scale, "missing": self.missing}
@@ -72,10 +74,10 @@ class Anchor:
             state[name].to(device) for name in ("mean", "axes", "scale", "missing")
         )
 
-    def survey(self, images: ImageSet, size: int) -> Tensor:
+    def survey(self, images: ImageSet) -> Tensor:
         """Codes of many pictures, N×code, the same in every process, so that all turn to the same axes."""
         rng = torch.Generator().manual_seed(0)
-        own = [self.codes(images.batch(rng, AT_ONCE, size)) for _ in range(-(-SURVEYED // AT_ONCE))]
+        own = [self.codes(images.batch(rng, AT_ONCE, self.side)) for _ in range(-(-SURVEYED // AT_ONCE))]
         return torch.cat(parallel.gather(torch.cat(own))).to(self.model.device)
 
     @torch.no_grad()

@@ -15,7 +15,6 @@ from imgsynth.training import parallel
 from imgsynth.training.anchor import Anchor
 from imgsynth.training.augment import augment, described
 from imgsynth.training.collapse import Watch, held_back
-from imgsynth.training.data import load
 from imgsynth.training.gan_choices import chosen_loss, chosen_plan, chosen_rates, chosen_sizes
 from imgsynth.training.microbatch import Terms
 from imgsynth.training.options import GANOptions, options_of
@@ -46,7 +45,7 @@ class GANRecipe(Recipe):
         self.width, self.batch = settings.width or plan.width(self.size), settings.batch or 32
         self.loss = chosen_loss(self.options, plan, self.size, self.batch * parallel.world_size())
         self.rates = chosen_rates(self.options, plan, self.loss)
-        self.images = load(settings.data, self.size, True, settings.holdout)
+        self.images = self.squares(self.size)
         self.hyperparameters = chosen_sizes(self.options, plan, self.size, self.width)
         for weights in settings.init:
             self.hyperparameters = plan.grown(self.hyperparameters, weights)
@@ -72,7 +71,7 @@ class GANRecipe(Recipe):
         if not self.options.anchor:
             return None
         model = open_checkpoint(self.options.anchor, str(self.device), "fp32")
-        return Anchor(model, self.images, self.size, self.latent)
+        return Anchor(model, self.squares, self.latent)
 
     def make_watch(self) -> Watch | None:
         if not self.options.collapse_every:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from imgsynth.architectures.registry import Architecture, Hyperparameters, StateDict
 from imgsynth.training import parallel
+from imgsynth.training.data import ImageSet, load
 from imgsynth.training.microbatch import MicroBatches, Terms
 
 
@@ -109,6 +110,7 @@ class Recipe:
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
         self.averages: dict[str, Average] = {}
         self._micro_batches: MicroBatches | None = None
+        self._squares: tuple[int, ImageSet] | None = None
         torch.manual_seed(settings.seed)
 
     def add(self, name: str, network: nn.Module, ema: float | None = None) -> Any:
@@ -150,6 +152,14 @@ class Recipe:
         number = (self.settings.seed * 1_000_003 + step) % 2**32
         torch.manual_seed((number + (parallel.rank() + 1) * 0x9E3779B1) % 2**32)
         return torch.Generator().manual_seed(number)
+
+    def squares(self, side: int) -> ImageSet:
+        """The training pictures cut to squares; those of the side that is asked for first are kept."""
+        if self._squares and self._squares[0] == side:
+            return self._squares[1]
+        images = load(self.settings.data, side, True, self.settings.holdout)
+        self._squares = self._squares or (side, images)
+        return images
 
     def normal(self, rng: torch.Generator, *shape: int) -> Tensor:
         """batch×shape normal numbers on the device: this process's part of those of the whole batch."""

@@ -15,7 +15,6 @@ from imgsynth.errors import TrainingFailed
 from imgsynth.runtime.opening import open_checkpoint
 from imgsynth.training.anchor import Anchor
 from imgsynth.training.augment import augment, described
-from imgsynth.training.data import load
 from imgsynth.training.discriminators import DCGANDiscriminator
 from imgsynth.training.losses import LOSSES
 from imgsynth.training.microbatch import Terms
@@ -50,7 +49,7 @@ class VAERecipe(Recipe):
             )
         if self.width % 32 and self.options.decoder == "residual":
             raise TrainingFailed(f"The width of a residual VAE must be a multiple of 32, not {self.width}.")
-        self.images = load(settings.data, self.size, True, settings.holdout)
+        self.images = self.squares(self.size)
         self.plan = PLANS[self.options.decoder]
         vae = self.beginning()
         self.latents = int(self.hyperparameters["latent_dim"])
@@ -91,7 +90,7 @@ class VAERecipe(Recipe):
         self.hyperparameters = joined_sizes(init[0], model)
         vae = self.plan.network(self.hyperparameters)
         assert isinstance(vae, DCGANVAE)
-        join(vae, init[0], Anchor(model, self.images, self.size, self.hyperparameters["latent_dim"]))
+        join(vae, init[0], Anchor(model, self.squares, self.hyperparameters["latent_dim"]))
         return vae
 
     def step(self, step: int, progress: float) -> dict[str, float]:
