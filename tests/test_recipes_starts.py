@@ -135,6 +135,38 @@ def test_weights_of_another_network_are_refused() -> None:
         plan.load(plan.generator(sizes), weights)
 
 
+def grows(images: Path, **settings: Any) -> Any:
+    plan, sizes = style(32)
+    began = {"init": (plan.generator(sizes).state_dict(),), "init_sizes": (sizes,)}
+    options = {"keep_coarse": True, "head_start": 0, **settings.pop("options", {})}
+    return paced(images, **{"size": 64, **began, **settings}, options=options)
+
+
+def learnt(recipe: Any, step: int) -> set[str]:
+    """Names of the generator's parameters that a step changes."""
+    before = copy.deepcopy(recipe.generator.state_dict())
+    recipe.step(step, 0.0)
+    return {name for name, p in recipe.generator.named_parameters() if not torch.equal(p, before[name])}
+
+
+def test_layers_by_which_weights_are_outgrown_learn_alone(images: Path) -> None:
+    recipe = grows(images)
+    new = {name for name, _ in recipe.generator.named_parameters()} - recipe.settings.init[0].keys()
+    assert learnt(recipe, 0) | learnt(recipe, 1) == new
+    assert {name.rsplit(".", 2)[0] for name in new} >= {"convs.6", "convs.7", "to_rgbs.3.conv"}
+    later = grows(images, options={"keep_coarse": False})
+    later.load_state(recipe.state())
+    everything = {name for name, _ in later.generator.named_parameters()}
+    assert learnt(later, 2) | learnt(later, 3) == everything
+
+
+def test_weights_that_are_not_outgrown_leave_nothing_to_learn_alone(images: Path) -> None:
+    with pytest.raises(TrainingFailed, match="would leave nothing to learn"):
+        grows(images, size=32)
+    with pytest.raises(TrainingFailed, match="--keep-coarse needs smaller weights to grow from"):
+        grows(images, init=(), init_sizes=())
+
+
 # The mapping network's pace
 
 

@@ -39,6 +39,7 @@ RECIPE_OPTIONS = {
     "anchor_size": ("PIXELS", "gan: side at which redrawn pictures are compared; else that of training."),
     "mapping_rate": ("R", "gan: how fast a StyleGAN2's mapping network learns beside the rest."),
     "mixing": ("0..1", "gan: how many pictures of a StyleGAN2 have the styles of two latents."),
+    "keep_coarse": ("on|off", "gan: let the layers alone learn by which a StyleGAN2 outgrows its --init."),
     "collapse_every": ("N", "gan: steps between two measures of collapse and overfitting; 0 for none."),
     "decoder": ("NAME", "vae: residual or dcgan."),
     "keep_decoder": ("on|off", "vae: let the encoder alone learn, beside the decoder of --init."),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
+from imgsynth.architectures.registry import StateDict
 from imgsynth.errors import TrainingFailed
 from imgsynth.runtime.opening import open_checkpoint
 from imgsynth.training import parallel
@@ -24,6 +26,23 @@ from imgsynth.training.reconstruction import compared_at, multi_scale_l1
 EMA = 0.998
 # Steps in which a fresh discriminator catches up with a generator that can draw already.
 HEAD_START = 200
+
+
+def keep(network: nn.Module, weights: Sequence[StateDict]) -> None:
+    """Lets those parameters alone learn that the weights lacked.
+
+    Raises:
+        TrainingFailed: they had all.
+    """
+    known = set[str]().union(*weights)
+    new = [name for name, _ in network.named_parameters() if name not in known]
+    if not new:
+        raise TrainingFailed(
+            "--keep-coarse would leave nothing to learn: the weights of --init have all sizes already; "
+            "choose a larger --size, or leave it out."
+        )
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name in new)
 
 
 class GANRecipe(Recipe):
@@ -55,6 +74,8 @@ class GANRecipe(Recipe):
             plan.gentle(generator)
         for weights, began_as in zip_longest(settings.init, settings.init_sizes):
             plan.load(generator, weights, began_as)
+        if self.options.keep_coarse:
+            keep(generator, settings.init)
         plan.prepare(generator)
         self.generator = self.add("generator", generator, ema=EMA)
         norm, compares = self.loss.norm, self.loss.compares

@@ -79,6 +79,9 @@ class GANOptions(Request):
         mixing: how many of the pictures that a StyleGAN2 has judged take the styles of two latents; 0.9 as
             published if unsaid. Codes of an anchor do not part coarse from fine, and mixtures that cannot
             look real keep the game from the rest: fewer of them let it get on.
+        keep_coarse: whether the layers that a StyleGAN2 lacks which grows from smaller weights (Karras et al.
+            2018, arXiv:1710.10196) learn alone. At first a game over twice the size asks for fine texture at
+            any price, and layers that drew shapes well pay it.
         head_start: steps before the game begins: the discriminator learns alone, or with an anchor the
             generator learns to redraw, and the discriminator catches up with it at the end.
         collapse_every: steps from one look at collapse and overfitting to the next; 0 never looks.
@@ -99,6 +102,7 @@ class GANOptions(Request):
     anchor_size: int | None = Field(default=None, ge=4)
     mapping_rate: Annotated[float, Field(gt=0, le=100)] | None = None
     mixing: Share | None = None
+    keep_coarse: bool = False
     head_start: int | None = Field(default=None, ge=0)
     collapse_every: int = Field(default=200, ge=0)
 
@@ -246,11 +250,12 @@ class Need(NamedTuple):
 NEEDS: dict[type[Request], tuple[Need, ...]] = {
     GANOptions: (
         Need(
-            ("mixing", "mapping_rate", "discriminator"),
+            ("mixing", "mapping_rate", "discriminator", "keep_coarse"),
             "--generator stylegan2",
             lambda o, _: o.generator == "stylegan2",
         ),
         Need(("spectral_norm",), "--discriminator plain", lambda o, _: o.discriminator != "residual"),
+        Need(("keep_coarse",), "smaller weights to grow from, by --init", lambda _, s: s.init),
         Need(("anchor_weight", "anchor_size"), "--anchor", lambda o, _: o.anchor),
         Need(
             ("spectral_norm",),
