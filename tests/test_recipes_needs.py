@@ -26,6 +26,12 @@ USELESS: list[tuple[str, dict[str, Any], str]] = [
         {"generator": "stylegan2", "discriminator": "residual", "spectral_norm": True},
         "--spectral-norm needs --discriminator plain",
     ),
+    ("gan", {"keep_coarse": True}, "--keep-coarse needs --generator stylegan2"),
+    (
+        "gan",
+        {"generator": "stylegan2", "keep_coarse": True},
+        "--keep-coarse needs smaller weights to grow from, by --init",
+    ),
     ("vae", {"matching": 1.0}, "--matching needs --adversarial"),
     ("vae", {"head_start": 9, "adversarial": 0.0}, "--head-start needs --adversarial"),
     ("vae", {"discriminator_rate": 1e-3}, "--discriminator-rate needs --adversarial"),
